@@ -1,0 +1,97 @@
+/*
+ * A live flow (one lane owns it), and the finished flow_record that sinks get.
+ *
+ * The layout of the live part is the design of the hot path. One packet of a UDP flow touches one table bucket and
+ * struct flow's first line; one of a TCP flow one or two lines more:
+ *
+ *   slab entry, TCP     | hot (64) | cold (64) | tcp line 0 (64) | tcp line 1 (64) | tcp line 2 (64) |   320 bytes
+ *   slab entry, others  | hot (64) | cold (64) |                                                         128 bytes
+ */
+#ifndef FLOWLANE_FLOW_H
+#define FLOWLANE_FLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "flowlane/flow_key.h"
+
+/* RTTs are held as 32-bit counts of 8 ns: whole microseconds stay exact (1 us = 125), and the range is 34 s. */
+#define RTT_TICK_NS 8
+#define RTT_MAX_NS  ((uint64_t)30 * 1000 * 1000 * 1000) /* older than this: no sample (counted) */
+
+enum rtt_source {
+	RTT_HANDSHAKE, /* SYN -> SYN-ACK, SYN-ACK -> ACK */
+	RTT_SEQ_ACK,   /* data segment -> the ACK that ends exactly there, Karn's rule */
+	RTT_TIMESTAMP, /* TCP timestamp option (RFC 7323), where SEQ/ACK gave nothing */
+	RTT_ICMP_ECHO,
+	RTT_DNS,
+	RTT_QUIC_SPIN, /* RFC 9000 section 17.4 */
+	RTT_SOURCE_COUNT,
+};
+
+/* Which half of the path: from the tap to the server and back, or to the client and back. */
+enum rtt_leg { RTT_TO_SERVER, RTT_TO_CLIENT, RTT_LEG_COUNT };
+
+struct rtt_stat {
+	uint32_t last; /* ticks of RTT_TICK_NS */
+	uint32_t min;
+	uint32_t ewma;	  /* alpha 1/8 */
+	uint32_t samples; /* 0: the three above mean nothing */
+};
+
+struct rtt_leg_stat {
+	uint32_t min;
+	uint32_t ewma;
+	uint32_t samples;
+};
+
+enum tcp_state {
+	TCP_STATE_NONE, /* not TCP */
+	TCP_STATE_UNKNOWN,
+	TCP_STATE_SYN_SENT,
+	TCP_STATE_SYN_ACK,
+	TCP_STATE_ESTABLISHED,
+	TCP_STATE_FIN_WAIT,
+	TCP_STATE_CLOSED,
+	TCP_STATE_RESET,
+	TCP_STATE_COUNT,
+};
+
+enum flow_client { CLIENT_UNKNOWN, CLIENT_A_TO_B, CLIENT_B_TO_A };
+
+/* Why a flow left the table. The names of the summary and of the expired-flows file: flow_end_name(). */
+enum flow_end {
+	FLOW_END_TIMEOUT,  /* idle for --flow-timeout-s, or half-open/closed under memory pressure */
+	FLOW_END_EVICTION, /* the table was full */
+	FLOW_END_REUSE,	   /* a new connection on the same 5-tuple */
+	FLOW_END_COUNT,
+	FLOW_ALIVE = FLOW_END_COUNT, /* still in the table when the input ended */
+};
+
+struct flow_record {
+	struct flow_key key;
+	uint8_t tcp_state; /* enum tcp_state */
+	uint8_t client;	   /* enum flow_client */
+	uint8_t end;	   /* enum flow_end */
+	uint8_t tos;	   /* of the first packet */
+	uint64_t first_ns;
+	uint64_t last_ns;
+	uint64_t end_ns;      /* packet time at which it left: last + timeout, or the packet that pushed it out; ALIVE: last_ns */
+	uint64_t packets[2];  /* [0] a_to_b, [1] b_to_a */
+	uint64_t bytes[2];    /* wire length */
+	uint64_t l3_bytes[2]; /* IP total length */
+	uint32_t retransmissions;
+	uint32_t out_of_order;
+	struct rtt_stat rtt;
+	struct rtt_leg_stat leg[RTT_LEG_COUNT];
+	uint8_t tcp_flags[2]; /* OR of all */
+	uint8_t first_dir;    /* dir of the first packet */
+	uint8_t unused[5];
+};
+_Static_assert(sizeof(struct flow_record) == 176, "no hidden padding: the spool writes it as it is");
+
+const char *tcp_state_name(enum tcp_state state);    /* "established"; NULL for TCP_STATE_NONE */
+const char *flow_end_name(enum flow_end end);	     /* "timeout" */
+const char *rtt_source_name(enum rtt_source source); /* "seq_ack" */
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * Where results go. An output is the file (or files) behind it, one per run; a sink is one lane's handle on it.
+ *
+ *   control thread   open ───────────────────────────────────────────────▶ close (sort, finish, rename)
+ *   lane 0..N-1            attach ─▶ frames / flows ... ─▶ detach
+ *
+ * frames() and flows() run on the packet path: no malloc, no lock but one per full chunk. An error (disk full) is logged once
+ * by the output, counted, and never stops the lane: what cannot be written is in output_report.lost.
+ */
+#ifndef FLOWLANE_SINK_H
+#define FLOWLANE_SINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "flowlane/config.h"
+#include "flowlane/flow.h"
+#include "flowlane/packet.h"
+#include "flowlane/source.h"
+
+enum sink_wants {
+	SINK_FRAMES = 1 << 0, /* every frame that passed the filter, undecodable ones too, in the order of the source */
+	SINK_FLOWS = 1 << 1,  /* finished flows, and at the end those still alive (end == FLOW_ALIVE) */
+};
+
+struct output; /* private to each sink file */
+struct sink;
+
+struct output_report {
+	const char *name;    /* "pcap", "json" ... */
+	char path[512];      /* as the user will find it */
+	uint64_t records;    /* written */
+	uint64_t bytes;      /* written */
+	uint64_t lost;       /* records that could not be written */
+	unsigned files;      /* with rotation: how many were begun */
+	int error;           /* 0, or the first negative errno */
+};
+
+struct sink_ops {
+	const char *name;
+	unsigned wants; /* enum sink_wants */
+	bool (*wanted)(const struct config *config);
+	/* 0, or a negative errno that was logged with path and reason. */
+	int (*open)(const struct config *config, const struct source_info *info, struct output **output);
+	int (*attach)(struct output *output, unsigned lane, struct sink **sink);
+	void (*frames)(struct sink *sink, const struct frame *frames, unsigned n);
+	void (*flows)(struct sink *sink, const struct flow_record *records, unsigned n);
+	void (*detach)(struct sink *sink);
+	/* Finishes the files. `reports` has room for SINK_REPORTS_MAX (an output can be several files: JSON and CSV share one
+	 * sorted spool); returns how many were filled. Frees the output. */
+	unsigned (*close)(struct output *output, struct output_report *reports);
+	/* Control thread, while lanes write: goes on in a new file of the same name, if the name no longer leads to the old one
+	 * (log rotation moved it). NULL: the output has no use for it. */
+	void (*reopen)(struct output *output);
+};
+
+#define SINK_REPORTS_MAX 4
+
+/* All sinks of this build, NULL at the end. A new format is one file and one row in sink/registry.c. */
+extern const struct sink_ops *const sink_registry[];
+
+#endif

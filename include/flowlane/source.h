@@ -1,0 +1,48 @@
+/*
+ * Where frames come from. One source per lane; all calls from that lane's thread, stats() from any.
+ */
+#ifndef FLOWLANE_SOURCE_H
+#define FLOWLANE_SOURCE_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "flowlane/packet.h"
+
+/* rx_batch's word for "this input is at its end": not an error. */
+#define SOURCE_END (-ENODATA)
+
+struct source_stats {
+	uint64_t frames;      /* handed out */
+	uint64_t bytes_done;  /* of the input: for progress */
+	uint64_t bytes_total; /* 0: unknown (a pipe, an interface) */
+	bool truncated;	      /* the input ended inside a record; what came before was handed out */
+};
+
+struct source_info {
+	int link;	  /* enum link_type; -1: inputs with different ones */
+	uint32_t snaplen; /* of the input, bytes */
+	bool nanoseconds; /* time stamps have nanosecond resolution */
+	bool live;
+};
+
+struct source;
+
+struct source_ops {
+	const char *name;
+	/* Up to n (<= FLOWLANE_BATCH) frames: their number; 0: none now, call again; SOURCE_END; or a negative errno, said in the
+	 * log already, after all readable frames were handed out. Frames stay valid until release(). */
+	int (*rx_batch)(struct source *source, struct frame *frames, unsigned n);
+	/* Gives frames back, in any order. All must be back before the next rx_batch(). */
+	void (*release)(struct source *source, const struct frame *frames, unsigned n);
+	void (*stats)(const struct source *source, struct source_stats *stats);
+	void (*close)(struct source *source); /* accepts half-opened */
+};
+
+struct source {
+	const struct source_ops *ops;
+	struct source_info info;
+};
+
+#endif

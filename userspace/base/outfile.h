@@ -1,0 +1,38 @@
+/*
+ * An output file that several lanes append to in chunks of whole records.
+ *
+ * Each lane fills a private buffer and appends it under a lock that is taken once per chunk. A chunk is in the file as a whole or
+ * not at all (what a full disk cut off is taken back), so the file is valid at every moment, and no lane dispatches for another.
+ * The first error is logged with path and reason, and sticks: later appends return it at once and write nothing.
+ */
+#ifndef FLOWLANE_OUTFILE_H
+#define FLOWLANE_OUTFILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct outfile;
+
+enum outfile_mode {
+	OUTFILE_PART,   /* written as PATH.part; outfile_commit() renames it to PATH. For exports that are complete or absent */
+	OUTFILE_DIRECT, /* written as PATH, truncated at the start. For streams that others tail, and pcap */
+};
+
+#define OUTFILE_CHUNK ((size_t)512 << 10) /* a lane's private buffer: big enough that the lock and the syscall vanish */
+
+/* Makes `path` ready for writing. "-" is standard output; that and what is no regular file (a pipe, /dev/null) is written in
+ * place in either mode, and a symbolic link is followed. `what` is for messages: "pcap", "JSON export". 0, or a negative errno,
+ * logged. */
+int outfile_open(const char *what, const char *path, enum outfile_mode mode, struct outfile **file);
+/* Appends all or nothing (but a pipe keeps what it got): 0 or a negative errno. Any thread. */
+int outfile_append(struct outfile *file, const void *data, size_t bytes);
+/* Declares the file incomplete, for a reason outside of it that was logged already. Any thread. */
+void outfile_fail(struct outfile *file, int error);
+uint64_t outfile_bytes(const struct outfile *file); /* written so far */
+int outfile_error(const struct outfile *file);      /* 0, or the first error */
+/* Closes (close errors count), renames a .part; on an earlier error the .part is kept under its name and said. Frees. `where` (of
+ * where_bytes, or NULL) gets where the user finds the data: the path, "standard output", or PATH.part. 0, or the first error. */
+int outfile_commit(struct outfile *file, char *where, size_t where_bytes);
+void outfile_abort(struct outfile *file); /* closes, removes a .part; accepts NULL */
+
+#endif

@@ -1,0 +1,139 @@
+#include "text.h"
+
+#include "bytes.h"
+
+#include "poison.h"
+
+/* "00" to "99": two digits for each division. */
+#define TEXT_TENS(t) t "0" t "1" t "2" t "3" t "4" t "5" t "6" t "7" t "8" t "9"
+static const char text_pairs[200 + 1] = TEXT_TENS("0") TEXT_TENS("1") TEXT_TENS("2") TEXT_TENS("3") TEXT_TENS("4") TEXT_TENS("5")
+	TEXT_TENS("6") TEXT_TENS("7") TEXT_TENS("8") TEXT_TENS("9");
+
+static unsigned text_u64_length(uint64_t value)
+{
+	unsigned length = 1;
+
+	while (value >= 10000) {
+		value /= 10000;
+		length += 4;
+	}
+	return length + (value >= 10) + (value >= 100) + (value >= 1000);
+}
+
+char *text_u64(char *out, uint64_t value)
+{
+	if (value < 10) { /* most counters of most flows */
+		*out = (char)('0' + value);
+		return out + 1;
+	}
+	char *end = out + text_u64_length(value), *at = end;
+	while (value >= 100) {
+		at -= 2;
+		memcpy(at, text_pairs + 2 * (value % 100), 2);
+		value /= 100;
+	}
+	if (value >= 10)
+		memcpy(at - 2, text_pairs + 2 * value, 2);
+	else
+		at[-1] = (char)('0' + value);
+	return end;
+}
+
+static char *text_octet(char *out, unsigned value)
+{
+	if (value >= 100) {
+		*out = (char)('0' + value / 100);
+		memcpy(out + 1, text_pairs + 2 * (value % 100), 2);
+		return out + 3;
+	}
+	if (value >= 10) {
+		memcpy(out, text_pairs + 2 * value, 2);
+		return out + 2;
+	}
+	*out = (char)('0' + value);
+	return out + 1;
+}
+
+char *text_ipv4(char *out, const uint8_t ip[4])
+{
+	for (unsigned i = 0; i < 3; i++) {
+		out = text_octet(out, ip[i]);
+		*out++ = '.';
+	}
+	return text_octet(out, ip[3]);
+}
+
+/* Lower case, no leading zeros. */
+static char *text_group(char *out, unsigned value)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (int shift = 12; shift > 0; shift -= 4) {
+		if (value >> shift)
+			*out++ = digits[value >> shift & 15];
+	}
+	*out++ = digits[value & 15];
+	return out;
+}
+
+/* RFC 5952 section 4.2: the longest run of zero groups, the first of equals, and never a single one. */
+static void text_zero_run(const uint16_t groups[8], unsigned *start, unsigned *length)
+{
+	*start = 8;
+	*length = 1;
+	for (unsigned i = 0; i < 8; i++) {
+		unsigned n = 0;
+		while (i + n < 8 && groups[i + n] == 0)
+			n++;
+		if (n > *length) {
+			*start = i;
+			*length = n;
+		}
+		i += n;
+	}
+}
+
+char *text_ipv6(char *out, const uint8_t ip[16])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	uint16_t groups[8];
+	unsigned start, length;
+
+	if (memcmp(ip, mapped, sizeof(mapped)) == 0) {
+		memcpy(out, "::ffff:", 7);
+		return text_ipv4(out + 7, ip + 12);
+	}
+	for (unsigned i = 0; i < 8; i++)
+		groups[i] = load_be16(ip + 2 * i);
+	text_zero_run(groups, &start, &length);
+	for (unsigned i = 0; i < 8; i++) {
+		if (i == start) {
+			memcpy(out, "::", 2);
+			out += 2;
+			i += length - 1;
+			continue;
+		}
+		if (i > 0 && out[-1] != ':')
+			*out++ = ':';
+		out = text_group(out, groups[i]);
+	}
+	return out;
+}
+
+char *text_address(char *out, const uint8_t ip[16], unsigned ip_version)
+{
+	return ip_version == 4 ? text_ipv4(out, ip + 12) : text_ipv6(out, ip);
+}
+
+char *text_endpoint(char *out, const uint8_t ip[16], unsigned ip_version, uint16_t port)
+{
+	if (ip_version == 4) {
+		out = text_ipv4(out, ip + 12);
+	} else {
+		*out = '[';
+		out = text_ipv6(out + 1, ip);
+		*out++ = ']';
+	}
+	*out = ':';
+	return text_u64(out + 1, port);
+}

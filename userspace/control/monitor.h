@@ -1,0 +1,21 @@
+/* What the control thread does while the lanes work: wait, draw the progress bar, print the stats lines. */
+#ifndef FLOWLANE_MONITOR_H
+#define FLOWLANE_MONITOR_H
+
+#include <stdio.h>
+
+#include "lanes.h"
+
+/* Returns when all lanes are at their end. Stats lines go to `text`; the bar goes to standard error and is gone afterwards. */
+void monitor_run(struct lanes *lanes, const struct config *config, FILE *text);
+
+/* "[stats] 812.40 Mbps | 1410222 pps | 18234 flows | drops=0 (total=0)": what `ledger` has more than `before`, over `secs`. The
+ * flows are those alive. A drop is a packet that could not be decoded; what the filter left out is none. */
+void monitor_print_stats(FILE *out, const struct ledger *before, const struct ledger *ledger, double secs);
+/* The same over the whole run in packet time; the flows are all that were seen. */
+void monitor_print_total(FILE *out, const struct ledger *ledger);
+
+/* One progress bar of at most `columns` characters: "63 % [====>   ] 1.2/1.9 GB ...". Without a known total: packets and rate. */
+void monitor_format_bar(char *text, size_t size, unsigned columns, const struct lanes_progress *progress, double secs);
+
+#endif

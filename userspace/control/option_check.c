@@ -1,0 +1,161 @@
+#include "option_check.h"
+
+#include <libgen.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "option_table.h"
+
+#define OUTPUTS 5
+
+struct named_output {
+	const char *option;
+	const char *path; /* NULL: not asked for */
+};
+
+static void list_outputs(const struct config *config, struct named_output outputs[OUTPUTS])
+{
+	const struct named_output all[OUTPUTS] = {
+		{ "--write-pcap", config->write_pcap },
+		{ "--export-json", config->export_json },
+		{ "--export-csv", config->export_csv },
+		{ "--expired-flows-jsonl", config->expired_flows_jsonl },
+		{ "--summary-json", config->summary_json },
+	};
+	memcpy(outputs, all, sizeof(all));
+}
+
+static bool is_stdio(const char *path)
+{
+	return !strcmp(path, "-");
+}
+
+bool options_use_stdout(const struct config *config)
+{
+	struct named_output outputs[OUTPUTS];
+
+	list_outputs(config, outputs);
+	for (unsigned i = 0; i < OUTPUTS; i++) {
+		if (outputs[i].path && is_stdio(outputs[i].path))
+			return true;
+	}
+	return false;
+}
+
+/* What a path means, whether or not the file is there yet: its folder with all links followed, and its name. */
+static bool resolve(const char *path, char resolved[PATH_MAX])
+{
+	char folder[PATH_MAX], name[PATH_MAX], real[PATH_MAX];
+
+	if (realpath(path, resolved))
+		return true;
+	if (strlen(path) >= PATH_MAX)
+		return false;
+	strcpy(folder, path);
+	strcpy(name, path);
+	if (!realpath(dirname(folder), real))
+		return false;
+	return snprintf(resolved, PATH_MAX, "%s/%s", real, basename(name)) < PATH_MAX;
+}
+
+static bool same_file(const char *x, const char *y)
+{
+	char x_resolved[PATH_MAX], y_resolved[PATH_MAX];
+	struct stat x_stat, y_stat;
+
+	if (is_stdio(x) || is_stdio(y))
+		return is_stdio(x) && is_stdio(y);
+	bool x_exists = stat(x, &x_stat) == 0, y_exists = stat(y, &y_stat) == 0;
+	/* Two outputs to /dev/null are fine, and so is reading one end of a pipe and writing another. */
+	if ((x_exists && !S_ISREG(x_stat.st_mode)) || (y_exists && !S_ISREG(y_stat.st_mode)))
+		return false;
+	if (x_exists && y_exists) /* hard links too */
+		return x_stat.st_dev == y_stat.st_dev && x_stat.st_ino == y_stat.st_ino;
+	return resolve(x, x_resolved) && resolve(y, y_resolved) && !strcmp(x_resolved, y_resolved);
+}
+
+static int check_outputs(struct options *options)
+{
+	const struct config *config = &options->config;
+	struct named_output outputs[OUTPUTS];
+
+	list_outputs(config, outputs);
+	for (unsigned i = 0; i < OUTPUTS; i++) {
+		const char *path = outputs[i].path;
+		if (!path)
+			continue;
+		for (unsigned j = 0; j < i; j++) {
+			if (!outputs[j].path || !same_file(path, outputs[j].path))
+				continue;
+			return option_fail(options, "%s and %s would both write to %s; give them different files",
+				outputs[j].option, outputs[i].option, is_stdio(path) ? "standard output" : path);
+		}
+		for (unsigned j = 0; j < config->read_files_count && !is_stdio(path); j++) {
+			if (same_file(path, config->read_files[j]))
+				return option_fail(
+					options, "%s would overwrite the input %s; give it another name", outputs[i].option, path);
+		}
+		if (options->config_file && !is_stdio(path) && same_file(path, options->config_file))
+			return option_fail(
+				options, "%s would overwrite the configuration %s; give it another name", outputs[i].option, path);
+	}
+	return 0;
+}
+
+static int check_rotation(struct options *options)
+{
+	const struct config *config = &options->config;
+	bool rotates = config->write_pcap_rotate_bytes || config->write_pcap_rotate_ns;
+	const char *by = config->write_pcap_rotate_bytes ? "--write-pcap-rotate-mb" : "--write-pcap-rotate-s";
+
+	if (rotates && !config->write_pcap)
+		return option_fail(options, "%s needs a file to rotate: add --write-pcap FILE", by);
+	if (rotates && is_stdio(config->write_pcap))
+		return option_fail(options, "%s cannot rotate standard output; give --write-pcap a file name", by);
+	if (config->write_pcap_max_files && !rotates)
+		return option_fail(options,
+			"--write-pcap-max-files needs rotation: add --write-pcap-rotate-mb N or --write-pcap-rotate-s SECS");
+	return 0;
+}
+
+static int check_inputs(struct options *options)
+{
+	const struct config *config = &options->config;
+	unsigned from_stdin = 0;
+	struct stat status;
+
+	if (!config->read_files_count && !options->dump_config)
+		return option_fail(options, "nothing to read: give -r FILE (flowlane --help shows examples)");
+	for (unsigned i = 0; i < config->read_files_count; i++) {
+		const char *path = config->read_files[i];
+		from_stdin += is_stdio(path);
+		if (config->lanes == 1)
+			continue;
+		/* Each lane reads the whole input by itself. */
+		if (is_stdio(path))
+			return option_fail(options,
+				"standard input can be read once only, not by %u lanes; use --lanes 1, or a file", config->lanes);
+		if (stat(path, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode)))
+			return option_fail(options,
+				"%s is a pipe and can be read once only, not by %u lanes; use --lanes 1, or a file", path,
+				config->lanes);
+	}
+	if (from_stdin > 1)
+		return option_fail(options, "-r - is given %u times, but standard input can be read once only", from_stdin);
+	return 0;
+}
+
+int options_check(struct options *options)
+{
+	int error = check_inputs(options);
+
+	if (!error && options->sizes && !options->dump_config)
+		error = option_fail(options, "--sizes goes with --dump-config: flowlane --dump-config --sizes");
+	if (!error)
+		error = check_rotation(options);
+	if (!error)
+		error = check_outputs(options);
+	return error;
+}

@@ -1,0 +1,60 @@
+/* The table of options, and how one option's text becomes a value and back. Private to control/. */
+#ifndef FLOWLANE_OPTION_TABLE_H
+#define FLOWLANE_OPTION_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "options.h"
+
+enum option_kind {
+	OPTION_FLAG,	/* bool: --name, --no-name, --name=yes|no */
+	OPTION_NUMBER,	/* 10, 64k (thousands), 4Mi (1024 * 1024) */
+	OPTION_SECONDS, /* 60 or 0.25; stored in nanoseconds */
+	OPTION_WORD,	/* one of `words` */
+	OPTION_PATH,
+	OPTION_PATHS,  /* given once per path; a list in the configuration file */
+	OPTION_FILTER, /* the words that are no options, joined by blanks */
+};
+
+struct option_word {
+	const char *name; /* NULL ends the list */
+	uint32_t value;
+};
+
+struct option_spec {
+	const char *name;     /* without the dashes; NULL for OPTION_FILTER */
+	const char *group;    /* heading in the help */
+	const char *section;  /* of the configuration file; NULL: command line only */
+	const char *key;      /* in that section */
+	const char *argument; /* its name in the help; NULL: a flag */
+	const char *unit;     /* of the number, for messages; NULL: none */
+	const char *fallback; /* default, as the user would write it; NULL: unset, false */
+	const char *help;     /* a sentence without full stop, lower case */
+	const struct option_word *words;
+	uint64_t min, max; /* in the user's unit */
+	uint64_t scale;	   /* stored = given * scale; 0: 1 */
+	size_t offset;	   /* of the member in struct options */
+	uint8_t size;	   /* of the member */
+	uint8_t kind;	   /* enum option_kind */
+	char letter;	   /* short option; 0: none */
+};
+
+#define OPTION_COUNT_MAX 64
+extern const struct option_spec option_table[];
+extern const unsigned option_count;
+
+/* Sets the member from text; OPTION_PATHS adds one to read_files. `where` names the place for the message: "--lanes", "flow.yaml: run.lanes". 0 or -EINVAL. */
+int option_set(struct options *options, const struct option_spec *spec, const char *text, const char *where);
+/* The value as option_set() would read it; "" if unset. `text` has room for 32 bytes; paths are returned as they are. */
+const char *option_get(const struct options *options, const struct option_spec *spec, char text[32]);
+/* What the option takes, for messages and documents: "a whole number from 1 to 64", "us, ns or auto". */
+const char *option_takes(const struct option_spec *spec, char *text, size_t size);
+
+/* Sets options->error. Always -EINVAL. */
+int option_fail(struct options *options, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The candidate that a typist most likely meant; NULL if none is near. */
+const char *nearest_name(const char *given, const char *const *names, unsigned count);
+
+#endif

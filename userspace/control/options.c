@@ -1,0 +1,285 @@
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config_file.h"
+#include "option_check.h"
+#include "option_table.h"
+
+/* The command line, taken apart but not yet understood. Borrows from argv. */
+struct arguments {
+	const char *text[OPTION_COUNT_MAX]; /* NULL: not given */
+	const char **paths;		    /* of the one OPTION_PATHS */
+	unsigned paths_count;
+	char *filter; /* the other words, joined */
+};
+
+const char *flowlane_version(void)
+{
+	return FLOWLANE_VERSION;
+}
+
+static int find_long(const char *name, size_t length)
+{
+	for (unsigned i = 0; i < option_count; i++) {
+		const char *candidate = option_table[i].name;
+		if (candidate && strlen(candidate) == length && !memcmp(candidate, name, length))
+			return (int)i;
+	}
+	return -1;
+}
+
+static int find_letter(char letter)
+{
+	for (unsigned i = 0; i < option_count; i++) {
+		if (letter && option_table[i].letter == letter)
+			return (int)i;
+	}
+	return -1;
+}
+
+static int unknown_long(struct options *options, const char *name, size_t length)
+{
+	const char *names[OPTION_COUNT_MAX];
+	unsigned count = 0;
+	char given[64];
+
+	snprintf(given, sizeof(given), "%.*s", (int)length, name);
+	for (unsigned i = 0; i < option_count; i++) {
+		if (option_table[i].name)
+			names[count++] = option_table[i].name;
+	}
+	const char *near = nearest_name(given, names, count);
+	if (near)
+		return option_fail(options, "unknown option --%s; did you mean --%s?", given, near);
+	return option_fail(options, "unknown option --%s; flowlane --help lists all options", given);
+}
+
+static int missing_argument(struct options *options, const struct option_spec *spec, const char *where)
+{
+	char takes[128];
+
+	return option_fail(options, "%s needs %s: %s %s", where, option_takes(spec, takes, sizeof(takes)), where, spec->argument);
+}
+
+/* "-r --stats" forgot the file; "-w -" and "-c -5" did not (the number will be refused for what it is). */
+static bool looks_like_option(const char *word)
+{
+	return word[0] == '-' && (word[1] == '-' || find_letter(word[1]) >= 0);
+}
+
+static int take(struct options *options, struct arguments *given, unsigned index, const char *text, const char *where)
+{
+	const struct option_spec *spec = &option_table[index];
+
+	if (spec->kind == OPTION_PATHS) {
+		given->paths[given->paths_count++] = text;
+		return 0;
+	}
+	/* A later number replaces an earlier one, so that scripts can append; a second file would silently take the place of
+	 * the first. */
+	if (spec->kind == OPTION_PATH && given->text[index])
+		return option_fail(options, "%s is given twice, with %s and %s; give one", where, given->text[index], text);
+	given->text[index] = text;
+	return 0;
+}
+
+/* --name, --name=text, --name text, --no-name. Moves *next over a text taken from there. */
+static int take_long(struct options *options, struct arguments *given, char **argv, int argc, int *next)
+{
+	const char *word = argv[*next - 1] + 2;
+	size_t length = strcspn(word, "=");
+	const char *text = word[length] ? word + length + 1 : NULL;
+	int index = find_long(word, length);
+	char where[80];
+
+	if (index < 0 && length > 3 && !strncmp(word, "no-", 3) && !text) {
+		index = find_long(word + 3, length - 3);
+		if (index >= 0 && option_table[index].kind == OPTION_FLAG && option_table[index].section)
+			return take(options, given, (unsigned)index, "no", word);
+		index = -1;
+	}
+	if (index < 0)
+		return unknown_long(options, word, length);
+	snprintf(where, sizeof(where), "--%s", option_table[index].name);
+	if (!text && option_table[index].kind == OPTION_FLAG)
+		text = "yes";
+	if (!text && (*next == argc || looks_like_option(argv[*next])))
+		return missing_argument(options, &option_table[index], where);
+	if (!text)
+		text = argv[(*next)++];
+	return take(options, given, (unsigned)index, text, where);
+}
+
+/* -q, -qr FILE, -rFILE, -r FILE. */
+static int take_letters(struct options *options, struct arguments *given, char **argv, int argc, int *next)
+{
+	for (const char *at = argv[*next - 1] + 1; *at; at++) {
+		int index = find_letter(*at);
+		char where[3] = { '-', *at, 0 };
+
+		if (index < 0)
+			return option_fail(options, "unknown option -%c; flowlane --help lists all options", *at);
+		if (option_table[index].kind == OPTION_FLAG) {
+			given->text[index] = "yes";
+			continue;
+		}
+		if (at[1])
+			return take(options, given, (unsigned)index, at + 1, where);
+		if (*next == argc || looks_like_option(argv[*next]))
+			return missing_argument(options, &option_table[index], where);
+		return take(options, given, (unsigned)index, argv[(*next)++], where);
+	}
+	return 0;
+}
+
+/* "flowlane -r *.pcap" gives the second file as a filter: say so before the filter compiler says "syntax error". */
+static bool is_capture_file(const char *word)
+{
+	static const char *const endings[] = { ".pcap", ".pcapng", ".cap", ".dmp", ".gz" };
+	size_t length = strlen(word);
+
+	for (unsigned i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		size_t ending = strlen(endings[i]);
+		if (length > ending && !strcmp(word + length - ending, endings[i]))
+			return access(word, F_OK) == 0;
+	}
+	return false;
+}
+
+static int add_filter_word(struct options *options, struct arguments *given, const char *word)
+{
+	char *longer;
+
+	if (is_capture_file(word))
+		return option_fail(options, "%s is a file, not a part of a filter; to read it too, give -r %s", word, word);
+	if (asprintf(&longer, "%s%s%s", given->filter ? given->filter : "", given->filter ? " " : "", word) < 0)
+		return option_fail(options, "out of memory while reading the options");
+	free(given->filter);
+	given->filter = longer;
+	return 0;
+}
+
+static int take_arguments(struct options *options, struct arguments *given, int argc, char **argv)
+{
+	bool only_words = false;
+	int error = 0;
+
+	for (int next = 1; next < argc && !error;) {
+		const char *word = argv[next++];
+		if (only_words || word[0] != '-' || !word[1])
+			error = add_filter_word(options, given, word);
+		else if (!strcmp(word, "--"))
+			only_words = true;
+		else if (word[1] == '-')
+			error = take_long(options, given, argv, argc, &next);
+		else
+			error = take_letters(options, given, argv, argc, &next);
+	}
+	return error;
+}
+
+static int apply_paths(struct options *options, const struct arguments *given, const struct config_file *file, unsigned index)
+{
+	const struct option_spec *spec = &option_table[index];
+	char where[512];
+	char *const *paths = NULL;
+	int error = 0;
+
+	for (unsigned i = 0; i < given->paths_count && !error; i++)
+		error = option_set(options, spec, given->paths[i], "--read-pcap");
+	if (given->paths_count || !file)
+		return error;
+	unsigned count = config_file_paths(file, index, &paths);
+	snprintf(where, sizeof(where), "%s: %s.%s", options->config_file, spec->section, spec->key);
+	for (unsigned i = 0; i < count && !error; i++)
+		error = option_set(options, spec, paths[i], where);
+	return error;
+}
+
+/* Command line over file over default. */
+static int apply(struct options *options, const struct arguments *given, const struct config_file *file, unsigned index)
+{
+	const struct option_spec *spec = &option_table[index];
+	const char *text = given->text[index];
+	char where[512];
+
+	if (spec->kind == OPTION_PATHS)
+		return apply_paths(options, given, file, index);
+	snprintf(where, sizeof(where), "--%s", spec->name ? spec->name : "filter");
+	if (!text && file && (text = config_file_text(file, index)))
+		snprintf(where, sizeof(where), "%s: %s.%s", options->config_file, spec->section, spec->key);
+	if (!text)
+		text = spec->fallback;
+	return text ? option_set(options, spec, text, where) : 0;
+}
+
+/* Those that are no part of a configuration, --config above all, must be known before the file is read. */
+static int apply_all(struct options *options, const struct arguments *given, const struct config_file *file, bool configurable)
+{
+	int error = 0;
+
+	for (unsigned i = 0; i < option_count && !error; i++) {
+		if ((option_table[i].section != NULL) == configurable)
+			error = apply(options, given, file, i);
+	}
+	return error;
+}
+
+static void resolve_progress(struct config *config)
+{
+	config->progress = config->progress_when == PROGRESS_ALWAYS ||
+			   (config->progress_when == PROGRESS_AUTO && !config->quiet && isatty(STDERR_FILENO));
+}
+
+int options_parse(int argc, char **argv, struct options *options)
+{
+	struct config_file *file = NULL;
+	struct arguments given = { .paths = calloc((size_t)argc + 1, sizeof(char *)) };
+	int error;
+
+	memset(options, 0, sizeof(*options));
+	if (!given.paths) {
+		error = option_fail(options, "out of memory while reading the options");
+		goto out;
+	}
+	error = take_arguments(options, &given, argc, argv);
+	if (error)
+		goto out;
+	for (unsigned i = 0; i < option_count; i++) {
+		if (option_table[i].kind == OPTION_FILTER)
+			given.text[i] = given.filter;
+	}
+	error = apply_all(options, &given, NULL, false);
+	if (error || options->help || options->version || options->man || options->markdown)
+		goto out;
+	if (options->config_file)
+		error = config_file_load(options->config_file, options, &file);
+	if (!error)
+		error = apply_all(options, &given, file, true);
+	if (!error)
+		error = options_check(options);
+	resolve_progress(&options->config);
+out:
+	config_file_free(file);
+	free(given.filter);
+	free(given.paths);
+	return error;
+}
+
+void options_free(struct options *options)
+{
+	struct config *config = &options->config;
+
+	for (unsigned i = 0; i < option_count; i++) {
+		const struct option_spec *spec = &option_table[i];
+		if (spec->kind == OPTION_PATH || spec->kind == OPTION_FILTER)
+			free(*(char **)((char *)options + spec->offset));
+	}
+	for (unsigned i = 0; i < config->read_files_count; i++)
+		free(config->read_files[i]);
+	free(config->read_files);
+	memset(options, 0, sizeof(*options));
+}

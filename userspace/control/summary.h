@@ -1,0 +1,31 @@
+/*
+ * What a run came to: as text, and as JSON whose names docs/summary.md promises to keep. Control thread, after lanes_finish().
+ */
+#ifndef FLOWLANE_SUMMARY_H
+#define FLOWLANE_SUMMARY_H
+
+#include <stdio.h>
+
+#include "lanes.h"
+
+struct summary {
+	const struct config *config;
+	const struct lanes_report *report;
+	uint64_t wall_ns;
+	uint64_t cpu_ns; /* of the process */
+	int stop_signal; /* SIGINT, SIGTERM; 0: none */
+};
+
+/* The ledger's sums: packets_read == decoded + drops, decoded == in_flows + no_flow. */
+uint64_t summary_packets_decoded(const struct ledger *ledger);
+
+void summary_print(const struct summary *summary, FILE *out);
+void summary_print_json(const struct summary *summary, FILE *out);
+/* summary_print_json() into config->summary_json. 0, or a negative errno that was logged. */
+int summary_write_json(const struct summary *summary);
+/* The table of --top-flows. */
+void summary_print_top(const struct flow_record *records, unsigned count, FILE *out);
+/* 0, or EXIT_RUNTIME if an input or output failed, was cut short, or lost records. */
+int summary_exit_code(const struct lanes_report *report);
+
+#endif

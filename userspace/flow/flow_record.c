@@ -1,0 +1,50 @@
+#include "flow_record.h"
+
+#include <string.h>
+
+#include "poison.h"
+
+void flow_live_key(const struct flow *flow, struct flow_key *key)
+{
+	memset(key, 0, sizeof(*key));
+	if (flow_ip_version(flow) == 4) {
+		uint32_t a = (uint32_t)(flow->addresses >> 32), b = (uint32_t)flow->addresses;
+		memcpy(key->a_ip + FLOW_KEY_V4_OFFSET, &a, sizeof(a));
+		memcpy(key->b_ip + FLOW_KEY_V4_OFFSET, &b, sizeof(b));
+	} else {
+		memcpy(key->a_ip, flow->a_ip, sizeof(key->a_ip));
+		memcpy(key->b_ip, flow->b_ip, sizeof(key->b_ip));
+	}
+	memcpy(&key->a_port, &flow->key_tail, sizeof(flow->key_tail));
+	key->tunnel = flow->tunnel;
+}
+
+void flow_record_fill(struct flow_record *record, const struct flow *flow, enum flow_end end, uint64_t end_ns)
+{
+	memset(record, 0, sizeof(*record));
+	flow_live_key(flow, &record->key);
+	record->end = (uint8_t)end;
+	record->end_ns = end_ns;
+	record->tos = flow->tos;
+	record->first_dir = (flow->flags & FLOW_FIRST_B) != 0;
+	record->first_ns = flow->first_ns;
+	record->last_ns = flow->last_ns;
+	for (unsigned dir = 0; dir < 2; dir++) {
+		uint64_t overhead = (uint64_t)flow->overhead_carry[dir] << 32 | flow->overhead[dir];
+		record->packets[dir] = (uint64_t)flow->packets_carry[dir] << 32 | flow->packets[dir];
+		record->bytes[dir] = flow->bytes[dir];
+		record->l3_bytes[dir] = flow->bytes[dir] - overhead;
+	}
+	if (record->key.proto != 6) {
+		record->rtt = flow->rtt;
+		return;
+	}
+	const struct tcp_flow *tcp = (const struct tcp_flow *)flow;
+	record->tcp_state = tcp->state;
+	record->client = tcp->client;
+	record->retransmissions = tcp->retransmissions;
+	record->out_of_order = tcp->out_of_order;
+	record->rtt = tcp->rtt;
+	memcpy(record->leg, tcp->leg, sizeof(record->leg));
+	memcpy(record->tcp_flags, flow->tcp_flags, sizeof(record->tcp_flags));
+}

@@ -1,0 +1,465 @@
+#include "flow_table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "counters.h"
+#include "flow_bucket.h"
+#include "flow_identity.h"
+#include "flow_record.h"
+#include "timers.h"
+
+#define BUCKET_COMFORT 8 /* a flow goes to its second bucket only when the first holds more than this */
+#define BUCKET_LOAD    7 /* slots per bucket that max_flows fills: at 7 of 10 a flow finds both buckets full once in millions */
+
+#define TCP_PROTO   6
+#define UDP_PROTO   17
+#define ICMP_PROTO  1
+
+/* Under memory pressure, half-open and closed flows leave after this much silence. */
+#define EXPENDABLE_NS ((uint64_t)5 * 1000 * 1000 * 1000)
+
+#define RECORDS_BATCH 64
+
+struct slab {
+	uint8_t *area;
+	size_t entry_bytes;
+	uint32_t fresh;	    /* entries from here on were never used */
+	uint32_t free_list; /* slot number, FLOW_SLOT_NONE: empty; linked through flow->addresses */
+};
+
+struct flow_table {
+	struct bucket *buckets;
+	uint32_t buckets_count;
+	uint32_t max_flows;
+	uint32_t live;
+	uint64_t timeout_ns; /* UINT64_MAX: never */
+	struct slab tcp, other;
+	struct timers *timers; /* NULL: flows never time out */
+	bool started;
+	struct hash_seed seed;
+	struct ledger *ledger;
+	flow_records_fn *on_records;
+	void *context;
+	unsigned records_count;
+	struct flow_record records[RECORDS_BATCH];
+};
+
+static uint32_t buckets_for(uint32_t max_flows)
+{
+	return max_flows / BUCKET_LOAD + 2; /* two at least: the second bucket is another one */
+}
+
+void flow_table_sizes(uint32_t max_flows, struct flow_table_sizes *sizes)
+{
+	sizes->bucket_bytes = (uint64_t)buckets_for(max_flows) * sizeof(struct bucket);
+	sizes->slab_bytes = (uint64_t)max_flows * (sizeof(struct tcp_flow) + sizeof(struct flow));
+	sizes->timer_bytes = (uint64_t)max_flows * 2 / TIMER_CHUNK_SLOTS * 64 + TIMER_SLOTS * (64 + 8);
+}
+
+static int slab_create(struct slab *slab, uint32_t entries, size_t entry_bytes)
+{
+	slab->entry_bytes = entry_bytes;
+	slab->free_list = FLOW_SLOT_NONE;
+	slab->area = arena_map(entries * entry_bytes);
+	return slab->area ? 0 : -errno;
+}
+
+int flow_table_create(const struct flow_table_options *options, struct flow_table **result)
+{
+	struct flow_table *table = calloc(1, sizeof(*table));
+	int err = -ENOMEM;
+
+	if (!table)
+		return -ENOMEM;
+	table->max_flows = options->max_flows ? options->max_flows : 1;
+	table->timeout_ns = options->timeout_ns ? options->timeout_ns : UINT64_MAX;
+	table->seed = options->seed;
+	table->ledger = options->ledger;
+	table->on_records = options->on_records;
+	table->context = options->context;
+	table->buckets_count = buckets_for(table->max_flows);
+	table->buckets = arena_map((size_t)table->buckets_count * sizeof(struct bucket));
+	if (!table->buckets)
+		goto fail;
+	err = slab_create(&table->tcp, table->max_flows, sizeof(struct tcp_flow));
+	if (err)
+		goto fail;
+	err = slab_create(&table->other, table->max_flows, sizeof(struct flow));
+	if (err)
+		goto fail;
+	if (options->timeout_ns) {
+		/* Two slabs: a slot that was freed while in the wheel stays there until its time. */
+		table->timers = timers_create(table->max_flows * 2);
+		err = -ENOMEM;
+		if (!table->timers)
+			goto fail;
+	}
+	*result = table;
+	return 0;
+fail:
+	flow_table_destroy(table);
+	return err;
+}
+
+void flow_table_destroy(struct flow_table *table)
+{
+	if (!table)
+		return;
+	timers_destroy(table->timers);
+	arena_unmap(table->tcp.area, table->max_flows * table->tcp.entry_bytes);
+	arena_unmap(table->other.area, table->max_flows * table->other.entry_bytes);
+	arena_unmap(table->buckets, (size_t)table->buckets_count * sizeof(struct bucket));
+	free(table);
+}
+
+#include "poison.h"
+
+/* --- where things are ------------------------------------------------------------------------------------------------ */
+
+static struct flow *flow_at(const struct flow_table *table, uint32_t slot)
+{
+	if (slot & FLOW_SLOT_TCP)
+		return (struct flow *)(table->tcp.area + (size_t)(slot & ~FLOW_SLOT_TCP) * sizeof(struct tcp_flow));
+	return (struct flow *)(table->other.area + (size_t)slot * sizeof(struct flow));
+}
+
+static uint32_t hash_first(const struct flow_table *table, uint64_t hash)
+{
+	return (uint32_t)((hash & UINT32_MAX) * table->buckets_count >> 32);
+}
+
+static uint32_t hash_second(const struct flow_table *table, uint64_t hash)
+{
+	uint32_t first = hash_first(table, hash);
+	uint32_t second = (uint32_t)((hash * 0x9e3779b97f4a7c15u >> 32) * table->buckets_count >> 32);
+
+	if (second != first)
+		return second;
+	return first + 1 == table->buckets_count ? 0 : first + 1;
+}
+
+/* --- the passes ------------------------------------------------------------------------------------------------------ */
+
+void flow_table_prefetch(const struct flow_table *table, const struct packet *const *packets, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		__builtin_prefetch(&table->buckets[hash_first(table, packets[i]->hash)], 1);
+}
+
+static void flow_prefetch(const struct flow_table *table, uint32_t slot, const struct packet *packet)
+{
+	const uint8_t *flow = (const uint8_t *)flow_at(table, slot);
+
+	__builtin_prefetch(flow, 1);
+	if (packet->key.ip_version != 4)
+		__builtin_prefetch(flow + 64, 1);
+	if (slot & FLOW_SLOT_TCP) {
+		__builtin_prefetch(flow + offsetof(struct tcp_flow, half), 1);
+		__builtin_prefetch(flow + offsetof(struct tcp_flow, rtt), 1);
+	}
+}
+
+void flow_table_match(const struct flow_table *table, const struct packet *const *packets, unsigned n, uint32_t *matches)
+{
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t hash = packets[i]->hash;
+		const struct bucket *bucket = &table->buckets[hash_first(table, hash)];
+		unsigned bits = bucket_tags(bucket, hash_tag(hash));
+		if (bits) {
+			matches[i] = bucket->slots[__builtin_ctz(bits)];
+			flow_prefetch(table, matches[i], packets[i]);
+		} else {
+			matches[i] = FLOW_SLOT_NONE;
+			if (bucket->spilled)
+				__builtin_prefetch(&table->buckets[hash_second(table, hash)], 1);
+		}
+	}
+}
+
+static uint32_t bucket_find(const struct flow_table *table, const struct bucket *bucket, const struct packet *packet)
+{
+	for (unsigned bits = bucket_tags(bucket, hash_tag(packet->hash)); bits; bits &= bits - 1) {
+		uint32_t slot = bucket->slots[__builtin_ctz(bits)];
+		if (flow_is(flow_at(table, slot), packet))
+			return slot;
+	}
+	return FLOW_SLOT_NONE;
+}
+
+static uint32_t flow_table_find(const struct flow_table *table, const struct packet *packet)
+{
+	const struct bucket *first = &table->buckets[hash_first(table, packet->hash)];
+	uint32_t slot = bucket_find(table, first, packet);
+
+	if (slot == FLOW_SLOT_NONE && first->spilled)
+		slot = bucket_find(table, &table->buckets[hash_second(table, packet->hash)], packet);
+	return slot;
+}
+
+/* --- the end of a flow ----------------------------------------------------------------------------------------------- */
+
+static void flow_table_flush(struct flow_table *table)
+{
+	if (table->records_count)
+		table->on_records(table->context, table->records, table->records_count);
+	table->records_count = 0;
+}
+
+static void flow_table_record(struct flow_table *table, const struct flow *flow, enum flow_end end, uint64_t end_ns)
+{
+	if (table->records_count == RECORDS_BATCH)
+		flow_table_flush(table);
+	flow_record_fill(&table->records[table->records_count++], flow, end, end_ns);
+	if (end != FLOW_ALIVE)
+		counter_add(&table->ledger->flows_ended[end], 1);
+}
+
+/* Takes the slot out of its bucket. */
+static void flow_table_unlink(struct flow_table *table, uint32_t slot, uint64_t hash)
+{
+	struct bucket *first = &table->buckets[hash_first(table, hash)];
+
+	for (unsigned bits = bucket_tags(first, hash_tag(hash)); bits; bits &= bits - 1) {
+		unsigned i = (unsigned)__builtin_ctz(bits);
+		if (first->slots[i] == slot) {
+			bucket_clear(first, i);
+			return;
+		}
+	}
+	struct bucket *second = &table->buckets[hash_second(table, hash)];
+	for (unsigned bits = bucket_tags(second, hash_tag(hash)); bits; bits &= bits - 1) {
+		unsigned i = (unsigned)__builtin_ctz(bits);
+		if (second->slots[i] == slot) {
+			bucket_clear(second, i);
+			first->spilled--;
+			return;
+		}
+	}
+}
+
+static uint64_t flow_hash(const struct flow_table *table, const struct flow *flow)
+{
+	struct flow_key key;
+
+	flow_live_key(flow, &key);
+	return flow_key_hash(&table->seed, &key);
+}
+
+static void slab_free(struct flow_table *table, uint32_t slot)
+{
+	struct slab *slab = slot & FLOW_SLOT_TCP ? &table->tcp : &table->other;
+	struct flow *flow = flow_at(table, slot);
+
+	flow->key_tail = 0; /* no packet has IP version 0: a free slot is nobody's flow */
+	flow->addresses = slab->free_list;
+	slab->free_list = slot;
+}
+
+static void flow_table_end(struct flow_table *table, uint32_t slot, uint64_t hash, enum flow_end end, uint64_t end_ns)
+{
+	flow_table_record(table, flow_at(table, slot), end, end_ns);
+	flow_table_unlink(table, slot, hash);
+	slab_free(table, slot);
+	table->live--;
+	counter_set(&table->ledger->flows_alive, table->live);
+}
+
+/* --- new flows ------------------------------------------------------------------------------------------------------- */
+
+/* Half-open (nothing but a SYN, or its answer) or over: worth less than others when memory is short. */
+static bool flow_expendable(const struct flow *flow)
+{
+	if (flow_proto(flow) != TCP_PROTO)
+		return false;
+	uint8_t state = ((const struct tcp_flow *)flow)->state;
+	return state == TCP_STATE_SYN_SENT || state == TCP_STATE_SYN_ACK || state == TCP_STATE_CLOSED || state == TCP_STATE_RESET;
+}
+
+static uint32_t bucket_victim(const struct flow_table *table, const struct bucket *bucket, uint32_t best)
+{
+	for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+		if (!bucket->tags[i])
+			continue;
+		if (best == FLOW_SLOT_NONE) {
+			best = bucket->slots[i];
+			continue;
+		}
+		const struct flow *mine = flow_at(table, bucket->slots[i]), *other = flow_at(table, best);
+		bool mine_expendable = flow_expendable(mine), other_expendable = flow_expendable(other);
+		if (mine_expendable != other_expendable ? mine_expendable : mine->last_ns < other->last_ns)
+			best = bucket->slots[i];
+	}
+	return best;
+}
+
+/* Makes room near the buckets of this hash. The scan goes on only while it meets empty buckets: in a full table, hardly ever. */
+static void flow_table_evict(struct flow_table *table, uint64_t hash, uint64_t now_ns)
+{
+	uint32_t first = hash_first(table, hash), second = hash_second(table, hash);
+	uint32_t victim = bucket_victim(table, &table->buckets[first], FLOW_SLOT_NONE);
+
+	victim = bucket_victim(table, &table->buckets[second], victim);
+	for (uint32_t i = first; victim == FLOW_SLOT_NONE; i = i + 1 == table->buckets_count ? 0 : i + 1)
+		victim = bucket_victim(table, &table->buckets[i], FLOW_SLOT_NONE);
+	flow_table_end(table, victim, flow_hash(table, flow_at(table, victim)), FLOW_END_EVICTION, now_ns);
+}
+
+static uint32_t slab_take(struct flow_table *table, bool tcp)
+{
+	struct slab *slab = tcp ? &table->tcp : &table->other;
+	uint32_t slot = slab->free_list;
+
+	if (slot != FLOW_SLOT_NONE) {
+		slab->free_list = (uint32_t)flow_at(table, slot)->addresses;
+		return slot;
+	}
+	/* Each slab has room for max_flows, and fewer than that are alive: fresh cannot run over. */
+	return slab->fresh++ | (tcp ? FLOW_SLOT_TCP : 0);
+}
+
+static void flow_table_arm(struct flow_table *table, uint32_t slot, const struct packet *packet)
+{
+	struct flow *flow = flow_at(table, slot);
+	uint64_t wait_ns = table->timeout_ns;
+
+	if (!table->timers || flow->flags & FLOW_ARMED)
+		return;
+	if ((packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && wait_ns > EXPENDABLE_NS)
+		wait_ns = EXPENDABLE_NS; /* looked at early, in case memory is short by then */
+	flow->flags |= FLOW_ARMED;
+	timers_insert(table->timers, slot, flow->last_ns + wait_ns);
+}
+
+static struct flow *flow_table_insert(struct flow_table *table, const struct packet *packet)
+{
+	uint64_t hash = packet->hash, now_ns = packet->frame->ts_ns;
+	struct bucket *first = &table->buckets[hash_first(table, hash)];
+	struct bucket *second = &table->buckets[hash_second(table, hash)];
+
+	if (!table->started) {
+		table->started = true;
+		if (table->timers)
+			timers_start(table->timers, now_ns);
+	}
+	if (table->live == table->max_flows || (first->used == BUCKET_SLOTS && second->used == BUCKET_SLOTS))
+		flow_table_evict(table, hash, now_ns);
+
+	uint32_t slot = slab_take(table, packet->key.proto == TCP_PROTO);
+	if (first->used <= BUCKET_COMFORT || first->used <= second->used) {
+		bucket_put(first, hash_tag(hash), slot);
+	} else {
+		bucket_put(second, hash_tag(hash), slot);
+		first->spilled++;
+	}
+	table->live++;
+	counter_add(&table->ledger->flows_created, 1);
+	counter_set(&table->ledger->flows_alive, table->live);
+
+	struct flow *flow = flow_at(table, slot);
+	flow_init(flow, packet);
+	flow_table_arm(table, slot, packet);
+	return flow;
+}
+
+void flow_table_restart(struct flow_table *table, struct flow *flow, const struct packet *packet, enum flow_end end)
+{
+	uint64_t end_ns = end == FLOW_END_TIMEOUT ? flow->last_ns + table->timeout_ns : packet->frame->ts_ns;
+
+	flow_table_record(table, flow, end, end_ns);
+	flow_init(flow, packet);
+	counter_add(&table->ledger->flows_created, 1);
+}
+
+struct flow *flow_table_get(struct flow_table *table, uint32_t match, const struct packet *packet)
+{
+	struct flow *flow;
+
+	if (match == FLOW_SLOT_NONE || !flow_is(flow_at(table, match), packet)) {
+		/* New, in its second bucket, a tag shared with another flow, or changed since the match. */
+		match = flow_table_find(table, packet);
+		if (match == FLOW_SLOT_NONE)
+			return flow_table_insert(table, packet);
+	}
+	flow = flow_at(table, match);
+	if (packet->frame->ts_ns > flow->last_ns && packet->frame->ts_ns - flow->last_ns > table->timeout_ns)
+		flow_table_restart(table, flow, packet, FLOW_END_TIMEOUT);
+	return flow;
+}
+
+/* --- time passes ----------------------------------------------------------------------------------------------------- */
+
+uint64_t flow_table_due_ns(const struct flow_table *table)
+{
+	return table->timers ? timers_due_ns(table->timers) : UINT64_MAX;
+}
+
+/* How long this flow may be silent. Short for expendable flows when more than 7/8 of the table is in use. */
+static uint64_t flow_table_patience_ns(const struct flow_table *table, const struct flow *flow)
+{
+	bool pressure = table->live > table->max_flows - table->max_flows / 8;
+
+	return pressure && table->timeout_ns > EXPENDABLE_NS && flow_expendable(flow) ? EXPENDABLE_NS : table->timeout_ns;
+}
+
+void flow_table_expire(struct flow_table *table, uint64_t now_ns)
+{
+	uint32_t slots[TIMER_CHUNK_SLOTS];
+	uint64_t hashes[TIMER_CHUNK_SLOTS], ends_ns[TIMER_CHUNK_SLOTS];
+	unsigned n;
+
+	if (!table->timers)
+		return;
+	while ((n = timers_next(table->timers, now_ns, slots)) != 0) {
+		for (unsigned i = 0; i < n; i++) {
+			__builtin_prefetch(flow_at(table, slots[i]), 1);
+			__builtin_prefetch((uint8_t *)flow_at(table, slots[i]) + 64, 1);
+		}
+		unsigned over = 0;
+		for (unsigned i = 0; i < n; i++) {
+			struct flow *flow = flow_at(table, slots[i]);
+			flow->flags &= (uint8_t)~FLOW_ARMED;
+			if (!flow->key_tail)
+				continue; /* freed in the meantime */
+			uint64_t patience_ns = flow_table_patience_ns(table, flow);
+			if (now_ns > flow->last_ns && now_ns - flow->last_ns > patience_ns) {
+				hashes[over] = flow_hash(table, flow);
+				ends_ns[over] = flow->last_ns + patience_ns;
+				__builtin_prefetch(&table->buckets[hash_first(table, hashes[over])], 1);
+				slots[over++] = slots[i];
+			} else {
+				flow->flags |= FLOW_ARMED;
+				timers_insert(table->timers, slots[i], flow->last_ns + patience_ns);
+			}
+		}
+		for (unsigned i = 0; i < over; i++)
+			flow_table_end(table, slots[i], hashes[i], FLOW_END_TIMEOUT, ends_ns[i]);
+	}
+	flow_table_flush(table);
+}
+
+static void slab_drain(struct flow_table *table, struct slab *slab, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < slab->fresh; i++) {
+		struct flow *flow = (struct flow *)(slab->area + i * slab->entry_bytes);
+		if (!flow->key_tail)
+			continue;
+		/* The wheel may not have come to it yet; whether it had timed out does not depend on that. */
+		if (now_ns > flow->last_ns && now_ns - flow->last_ns > table->timeout_ns) {
+			flow_table_record(table, flow, FLOW_END_TIMEOUT, flow->last_ns + table->timeout_ns);
+			table->live--;
+		} else {
+			flow_table_record(table, flow, FLOW_ALIVE, flow->last_ns);
+		}
+	}
+}
+
+void flow_table_drain(struct flow_table *table, uint64_t now_ns)
+{
+	slab_drain(table, &table->tcp, now_ns);
+	slab_drain(table, &table->other, now_ns);
+	flow_table_flush(table);
+	counter_set(&table->ledger->flows_alive, table->live);
+}

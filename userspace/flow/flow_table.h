@@ -1,0 +1,76 @@
+/*
+ * The flow table of one lane: which flow a packet belongs to, and when flows end. Lane's thread only.
+ *
+ *   hash ─▶ bucket (64 B: ten 16-bit tags, ten slot numbers) ─▶ slab entry (include/flowlane/live.h)
+ *             │ full
+ *             └─▶ second bucket, for the few that found no room in the first
+ *
+ * A batch goes through in three passes, so that no pass waits for memory that an earlier one did not ask for:
+ * flow_table_prefetch() for all packets, flow_table_match() for all, then flow_table_get() one after the other.
+ *
+ * Memory is reserved at creation and bounded by max_flows. A new flow that finds the table full evicts one: of the
+ * flows in its bucket a half-open or closed one if there is, else the least recently used.
+ */
+#ifndef FLOWLANE_FLOW_TABLE_H
+#define FLOWLANE_FLOW_TABLE_H
+
+#include <stdint.h>
+
+#include "flowlane/ledger.h"
+#include "flowlane/live.h"
+#include "flowlane/packet.h"
+#include "hash.h"
+
+#define FLOW_SLOT_NONE UINT32_MAX
+#define FLOW_SLOT_TCP  (1u << 31) /* the slot is in the TCP slab */
+
+/* Takes n finished flows; called on the packet path. */
+typedef void flow_records_fn(void *context, const struct flow_record *records, unsigned n);
+
+struct flow_table_options {
+	uint32_t max_flows;  /* of this table */
+	uint64_t timeout_ns; /* idle; 0: never */
+	struct hash_seed seed;
+	struct ledger *ledger; /* flows_created, flows_ended, flows_alive are kept here */
+	flow_records_fn *on_records;
+	void *context;
+};
+
+struct flow_table_sizes {
+	uint64_t bucket_bytes; /* reserved */
+	uint64_t slab_bytes;
+	uint64_t timer_bytes;
+};
+
+struct flow_table;
+
+/* 0 or a negative errno; nothing is logged. */
+int flow_table_create(const struct flow_table_options *options, struct flow_table **table);
+void flow_table_destroy(struct flow_table *table); /* accepts NULL */
+void flow_table_sizes(uint32_t max_flows, struct flow_table_sizes *sizes);
+
+/* First pass: asks for the packets' buckets. All packets have VERDICT_FLOW; n <= FLOWLANE_BATCH. */
+void flow_table_prefetch(const struct flow_table *table, const struct packet *const *packets, unsigned n);
+
+/* Second pass: the slot that probably is each packet's flow, its lines asked for; FLOW_SLOT_NONE: probably new. */
+void flow_table_match(const struct flow_table *table, const struct packet *const *packets, unsigned n, uint32_t *matches);
+
+/*
+ * Third pass: the flow of the packet, made if there is none, or if the one there had timed out (its record is written, and
+ * the packet starts a new one). The packet is not counted yet. Never NULL. For TCP the result is the start of a struct tcp_flow.
+ */
+struct flow *flow_table_get(struct flow_table *table, uint32_t match, const struct packet *packet);
+
+/* Ends the flow and starts a new one of the same key in its place. */
+void flow_table_restart(struct flow_table *table, struct flow *flow, const struct packet *packet, enum flow_end end);
+
+/* The time from which flow_table_expire() has work. */
+uint64_t flow_table_due_ns(const struct flow_table *table);
+
+/* Ends flows that had timed out by now_ns. Cost: that of the flows looked at, 15 in one go; never a sweep. */
+void flow_table_expire(struct flow_table *table, uint64_t now_ns);
+
+/* Hands out what is left: as timed out if it had by now_ns, else as FLOW_ALIVE. The table is empty then. */
+void flow_table_drain(struct flow_table *table, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * The core of a lane: frames in, flows updated, finished flows out. No input, no output, no thread: lane.c gives it frames of
+ * a source, bench/ frames of an array.
+ *
+ *   frames ─▶ decode ─▶ mine? ─▶ prefetch buckets ─▶ match, prefetch flows ─▶ count, TCP, RTT
+ */
+#ifndef FLOWLANE_CORE_H
+#define FLOWLANE_CORE_H
+
+#include "flowlane/ledger.h"
+#include "flowlane/packet.h"
+#include "flow_table.h"
+
+struct core_options {
+	bool outer;
+	bool key_vlan;
+	bool key_tunnel;
+	struct hash_seed seed;
+	uint32_t max_flows;	  /* of this lane */
+	uint64_t flow_timeout_ns; /* 0: never */
+	unsigned lane, lanes;	  /* with lanes > 1: only the flows of this lane are kept, and no others' packets counted */
+	flow_records_fn *on_records;
+	void *context;
+};
+
+struct core;
+
+int core_create(const struct core_options *options, struct core **core); /* 0 or a negative errno; nothing logged */
+void core_destroy(struct core *core);					 /* accepts NULL */
+
+/* n <= FLOWLANE_BATCH frames, in the order of their capture. Packet path. */
+void core_run(struct core *core, const struct frame *frames, unsigned n);
+
+/* Counts frames that the filter kept out. */
+void core_filtered(struct core *core, const struct frame *frames, unsigned n);
+
+/* Input has ended: hands out all flows. */
+void core_drain(struct core *core);
+
+/* Written by the lane's thread, readable by all (base/counters.h). */
+const struct ledger *core_ledger(const struct core *core);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * All lanes of a run: open, start, watch, finish. Called by the control thread only; lanes_stop() from a signal handler too.
+ *
+ *   lanes_open -> lanes_start -> (lanes_wait, lanes_progress)* -> lanes_finish -> lanes_close
+ */
+#ifndef FLOWLANE_LANES_H
+#define FLOWLANE_LANES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "flowlane/config.h"
+#include "flowlane/ledger.h"
+#include "flowlane/sink.h"
+
+struct lanes;
+
+struct lanes_progress {
+	uint64_t bytes_done;  /* of the input */
+	uint64_t bytes_total; /* 0: unknown */
+	struct ledger ledger; /* sum over the lanes, so far */
+};
+
+struct lane_report {
+	struct ledger ledger;
+	uint64_t cpu_ns; /* of the lane's thread */
+};
+
+#define LANES_MAX	  64
+#define LANES_OUTPUTS_MAX 128 /* 32 sinks of up to SINK_REPORTS_MAX files */
+
+/* What the tables may take at most, and what one flow takes. */
+struct lanes_sizes {
+	uint32_t max_flows;
+	uint64_t table_bytes; /* reserved for buckets, all lanes */
+	uint64_t slab_bytes;  /* reserved for flow records */
+	uint64_t timer_bytes;
+	uint32_t tcp_flow_bytes; /* one TCP flow's slab entry */
+	uint32_t other_flow_bytes;
+};
+
+/* What a run came to. */
+struct lanes_report {
+	struct ledger total;
+	unsigned lanes;
+	struct lane_report lane[LANES_MAX];
+	unsigned outputs;
+	struct output_report output[LANES_OUTPUTS_MAX];
+	bool truncated; /* an input ended inside a record */
+	bool stopped;	/* by lanes_stop(), before the input's end */
+	int error;	/* 0, or the first negative errno of a source */
+	struct source_info source;
+	struct lanes_sizes sizes;
+};
+
+void lanes_sizes(const struct config *config, struct lanes_sizes *sizes);
+
+/* Opens inputs, outputs and tables for each lane. 0, or a negative errno that was logged as a sentence. */
+int lanes_open(const struct config *config, struct lanes **lanes);
+int lanes_start(struct lanes *lanes);
+/* Waits up to timeout_ms for all lanes to reach their end. True: they have. */
+bool lanes_wait(struct lanes *lanes, unsigned timeout_ms);
+/* Asks the lanes to end after the batch at hand. Async-signal-safe. */
+void lanes_stop(struct lanes *lanes);
+/* Asks for outputs to be reopened under their names (SIGHUP, log rotation); the next lanes_wait() does it. Async-signal-safe. */
+void lanes_reopen(struct lanes *lanes);
+/* A consistent enough picture while the lanes run (each counter is exact, but they are not read at one instant). */
+void lanes_progress(const struct lanes *lanes, struct lanes_progress *progress);
+/* Joins the threads, drains the tables into the outputs, finishes the files. Never fails: errors are in the report. */
+void lanes_finish(struct lanes *lanes, struct lanes_report *report);
+void lanes_close(struct lanes *lanes); /* accepts NULL and half-opened */
+
+#endif

@@ -1,0 +1,97 @@
+/* Wires up a run: options, lanes, signals, summary; and takes it down in reverse. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "flowlane/top_flows.h"
+#include "lanes.h"
+#include "log.h"
+#include "merge.h"
+#include "monitor.h"
+#include "options.h"
+#include "signals.h"
+#include "summary.h"
+
+static int print_top(const struct config *config, FILE *text)
+{
+	struct flow_record *records = calloc(config->top_flows, sizeof(*records));
+
+	if (!records) {
+		log_error("top flows: out of memory for %u flows", config->top_flows);
+		return EXIT_RUNTIME;
+	}
+	summary_print_top(records, top_flows_take(records, config->top_flows), text);
+	free(records);
+	return 0;
+}
+
+static int report_run(const struct config *config, const struct lanes_report *report, uint64_t start_ns)
+{
+	struct summary summary = { .config = config,
+		.report = report,
+		.wall_ns = clock_monotonic_ns() - start_ns,
+		.cpu_ns = clock_process_cpu_ns(),
+		.stop_signal = signals_stop_signal() };
+	FILE *text = options_use_stdout(config) ? stderr : stdout;
+	int status = summary_exit_code(report);
+
+	if (config->stats)
+		monitor_print_total(text, &report->total);
+	if (!config->quiet)
+		summary_print(&summary, text);
+	if (config->top_flows)
+		status |= print_top(config, text);
+	if (config->summary_json && summary_write_json(&summary))
+		status = EXIT_RUNTIME;
+	return status;
+}
+
+static int run(const struct config *config)
+{
+	static struct lanes_report report; /* 100 KiB: too big for a stack */
+	uint64_t start_ns = clock_monotonic_ns();
+	struct lanes *lanes = NULL;
+	int status = 0;
+
+	int error = lanes_open(config, &lanes);
+	if (error)
+		goto out;
+	signals_attach(lanes);
+	error = lanes_start(lanes);
+	if (error)
+		goto out;
+	monitor_run(lanes, config, options_use_stdout(config) ? stderr : stdout);
+	lanes_finish(lanes, &report);
+	status = report_run(config, &report, start_ns);
+out:
+	signals_detach();
+	lanes_close(lanes);
+	if (error)
+		status = error == -EINVAL ? EXIT_USAGE : EXIT_RUNTIME;
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	static struct options options;
+	int status;
+
+	if (argc > 1 && !strcmp(argv[1], "merge"))
+		return merge_run(argc - 1, argv + 1);
+	if (options_parse(argc, argv, &options)) {
+		log_error("%s", options.error);
+		status = EXIT_USAGE;
+	} else if (options_inform(&options, stdout, &status)) {
+		/* --help and the like */
+	} else {
+		log_set_quiet(options.config.quiet);
+		status = run(&options.config);
+	}
+	options_free(&options);
+	if (fflush(stdout) || ferror(stdout)) {
+		log_error("standard output: cannot write: %s", strerror(errno));
+		status = status ? status : EXIT_RUNTIME;
+	}
+	return status;
+}

@@ -1,0 +1,181 @@
+#include "tcp.h"
+
+#include "counters.h"
+#include "rtt.h"
+#include "tcp_loss.h"
+#include "tcp_samples.h"
+#include "tcp_timestamp.h"
+
+#include "poison.h"
+
+/* --- state ----------------------------------------------------------------------------------------------------------- */
+
+/*
+ *   unknown ──SYN──▶ syn_sent ──SYN-ACK──▶ syn_ack ──ACK of the other side──▶ established ──FIN──▶ fin_wait ──FIN of the other──▶ closed
+ *      └──────────────────── data with ACK (the handshake was not captured) ──────▲                     RST, from all but closed ──▶ reset
+ */
+static void tcp_state_update(struct tcp_flow *tcp, const struct packet *packet)
+{
+	unsigned dir = packet->dir;
+	uint8_t flags = packet->tcp_flags;
+
+	if (__builtin_expect(!(flags & (TCP_SYN | TCP_FIN | TCP_RST)), 1)) {
+		if (tcp->state >= TCP_STATE_ESTABLISHED || !(flags & TCP_ACK))
+			return;
+		/* The SYN-ACK was sent by the side that the client is not. */
+		unsigned client = tcp->client == CLIENT_B_TO_A;
+		if (packet->payload_len || (tcp->state == TCP_STATE_SYN_ACK && dir == client))
+			tcp->state = TCP_STATE_ESTABLISHED;
+		return;
+	}
+	if (flags & TCP_RST) {
+		if (tcp->state != TCP_STATE_CLOSED)
+			tcp->state = TCP_STATE_RESET;
+		return;
+	}
+	if (flags & TCP_SYN) {
+		bool answer = (flags & TCP_ACK) != 0;
+		if (tcp->client == CLIENT_UNKNOWN)
+			tcp->client = dir == answer ? CLIENT_A_TO_B : CLIENT_B_TO_A;
+		if (tcp->state == TCP_STATE_UNKNOWN || (answer && tcp->state == TCP_STATE_SYN_SENT))
+			tcp->state = answer ? TCP_STATE_SYN_ACK : TCP_STATE_SYN_SENT;
+		return;
+	}
+	if (tcp->state == TCP_STATE_RESET)
+		return;
+	tcp->bits |= (uint8_t)(TCPF_FIN << dir);
+	tcp->state = (tcp->bits & TCPF_FIN * 3) == TCPF_FIN * 3 ? TCP_STATE_CLOSED : TCP_STATE_FIN_WAIT;
+}
+
+bool tcp_is_reuse(const struct tcp_flow *tcp, const struct packet *packet)
+{
+	if ((packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
+		return false;
+	if (tcp->state != TCP_STATE_CLOSED && tcp->state != TCP_STATE_RESET && tcp->state != TCP_STATE_FIN_WAIT)
+		return false;
+	return !(tcp->bits & TCPF_SEEN << packet->dir) || tcp->first_seq[packet->dir] != packet->tcp_seq;
+}
+
+/* --- RTT ------------------------------------------------------------------------------------------------------------- */
+
+static void tcp_rtt_sample(
+	struct tcp_flow *tcp, const struct packet *packet, uint32_t ticks, enum rtt_source source, struct ledger *ledger)
+{
+	rtt_add(&tcp->rtt, ticks);
+	if (tcp->client != CLIENT_UNKNOWN) {
+		/* The path that was measured is that to the side that sent the ACK. */
+		unsigned client = tcp->client == CLIENT_B_TO_A;
+		rtt_leg_add(&tcp->leg[packet->dir == client ? RTT_TO_CLIENT : RTT_TO_SERVER], ticks);
+	}
+	counter_add(&ledger->rtt_samples[source], 1);
+}
+
+/*
+ * Takes out all waiting segments of the other direction that this ACK covers; the one it ends at gives the sample. Segments
+ * that became ambiguous were taken out when that happened (tcp_loss.c). Returns whether there was a sample.
+ *
+ * Ages are compared in ticks that wrap after 34 s: a segment would have to wait that long while its receiver sends nothing
+ * between 30 s and 34 s, and then be acknowledged exactly, without ever being retransmitted, to give a wrong sample.
+ */
+static bool tcp_ack_samples(struct tcp_flow *tcp, const struct packet *packet, uint32_t tick, struct ledger *ledger)
+{
+	bool sampled = false;
+
+	for (unsigned bits = tcp_samples_of(tcp, !packet->dir); bits; bits &= bits - 1) {
+		unsigned i = (unsigned)__builtin_ctz(bits);
+		struct tcp_sample sample = *tcp_sample_at(tcp, i);
+		uint32_t ticks = tick - sample.sent_tick;
+		if (ticks > RTT_MAX_TICKS) {
+			tcp->sample_used &= (uint8_t) ~(1u << i);
+			continue;
+		}
+		if (seq_before(packet->tcp_ack, sample.seq_end))
+			continue;
+		tcp->sample_used &= (uint8_t) ~(1u << i);
+		if (packet->tcp_ack != sample.seq_end)
+			continue;
+		bool handshake = packet->tcp_flags & TCP_SYN || tcp->state == TCP_STATE_SYN_ACK;
+		if (handshake)
+			tcp->handshake_ticks += ticks;
+		tcp_rtt_sample(tcp, packet, ticks, handshake ? RTT_HANDSHAKE : RTT_SEQ_ACK, ledger);
+		sampled = true;
+	}
+	return sampled;
+}
+
+/* --- sequence space -------------------------------------------------------------------------------------------------- */
+
+/* The first segment of a direction, or a SYN that starts its numbers anew. */
+static void tcp_half_start(struct tcp_flow *tcp, const struct packet *packet, uint32_t seq_end, uint32_t tick)
+{
+	unsigned dir = packet->dir;
+
+	tcp->bits |= (uint8_t)(TCPF_SEEN << dir);
+	tcp->first_seq[dir] = packet->tcp_seq;
+	tcp->half[dir].next_seq = seq_end;
+	tcp->half[dir].advance_tick = tick;
+	tcp_holes_start(tcp, dir, packet->tcp_seq, (packet->tcp_flags & TCP_SYN) != 0);
+}
+
+/* A SYN whose number is not that of the connection we know: what we know of this side is void. */
+static bool tcp_is_restart(const struct tcp_flow *tcp, const struct packet *packet)
+{
+	return packet->tcp_flags & TCP_SYN && tcp->first_seq[packet->dir] != packet->tcp_seq;
+}
+
+static void tcp_segment(struct tcp_flow *tcp, const struct packet *packet, uint32_t length, uint32_t tick, struct ledger *ledger)
+{
+	unsigned dir = packet->dir;
+	struct tcp_half *half = &tcp->half[dir];
+	uint32_t seq = packet->tcp_seq, seq_end = seq + length;
+
+	if (__builtin_expect(!(tcp->bits & TCPF_SEEN << dir), 0)) {
+		tcp_half_start(tcp, packet, seq_end, tick);
+	} else if (__builtin_expect(seq == half->next_seq, 1)) {
+		half->next_seq = seq_end;
+		half->advance_tick = tick;
+	} else if (tcp_is_restart(tcp, packet)) {
+		tcp->sample_used &= (uint8_t)~tcp_samples_of(tcp, dir);
+		tcp_half_start(tcp, packet, seq_end, tick);
+	} else if (seq_before(half->next_seq, seq)) {
+		tcp_hole_open(tcp, dir, half->next_seq, seq);
+		half->next_seq = seq_end;
+		half->advance_tick = tick;
+	} else {
+		tcp_segment_old(tcp, packet, seq_end, tick, ledger);
+		tcp_timestamp_sent(tcp, packet, tick);
+		return;
+	}
+	if (__builtin_expect(!tcp_sample_put(tcp, dir, seq_end, tick), 0)) {
+		counter_add(&ledger->rtt_unqueued, 1);
+		tcp_timestamp_sent(tcp, packet, tick);
+	} else if (__builtin_expect(tcp->bits & TCPF_TS_FLOOR << dir, 0)) {
+		tcp_timestamp_sent(tcp, packet, tick);
+	}
+}
+
+void tcp_update(struct tcp_flow *tcp, const struct packet *packet, uint64_t before_ns, struct ledger *ledger)
+{
+	unsigned dir = packet->dir;
+	uint64_t now_ns = packet->frame->ts_ns;
+	uint32_t tick = rtt_tick(now_ns);
+	uint32_t length = packet->payload_len + ((packet->tcp_flags & TCP_SYN) != 0) + ((packet->tcp_flags & TCP_FIN) != 0);
+
+	if (__builtin_expect(now_ns > before_ns + RTT_MAX_NS, 0)) {
+		tcp->sample_used = 0;
+		tcp->bits &= (uint8_t) ~(TCPF_TS_FLOOR * 15);
+	}
+	tcp->flow.tcp_flags[dir] |= packet->tcp_flags;
+	if (packet->tcp_flags & TCP_ACK) {
+		bool sampled = tcp_ack_samples(tcp, packet, tick, ledger);
+		if (__builtin_expect(tcp->bits & TCPF_TS_TIMED << !dir, 0)) {
+			uint32_t ticks;
+			if (tcp_timestamp_echoed(tcp, packet, tick, &ticks) && !sampled)
+				tcp_rtt_sample(tcp, packet, ticks, RTT_TIMESTAMP, ledger);
+		}
+		tcp_ack_note(tcp, packet, length);
+	}
+	tcp_state_update(tcp, packet);
+	if (length)
+		tcp_segment(tcp, packet, length, tick, ledger);
+}

@@ -1,0 +1,26 @@
+/*
+ * TCP of one flow: state, sequence spaces, loss and reordering, RTT. Lane's thread, packet path.
+ *
+ * The rules are in docs/design.md, "TCP". In short: an RTT sample is taken only when an ACK ends exactly at a segment that was
+ * sent once, and no earlier byte that it covers was sent later (Karn; tcptrace); a segment that covers bytes already seen is a
+ * retransmission; one that fills a hole soon after the hole appeared is out of order.
+ */
+#ifndef FLOWLANE_TCP_H
+#define FLOWLANE_TCP_H
+
+#include <stdbool.h>
+
+#include "flowlane/ledger.h"
+#include "flowlane/live.h"
+#include "flowlane/packet.h"
+
+/* True if this packet opens a new connection on a flow that is over: a pure SYN with another ISN. */
+bool tcp_is_reuse(const struct tcp_flow *tcp, const struct packet *packet);
+
+/*
+ * One segment. Call after flow_update(); `before_ns` is flow.last_ns from before it: after a long silence nothing that is
+ * outstanding can be timed any more.
+ */
+void tcp_update(struct tcp_flow *tcp, const struct packet *packet, uint64_t before_ns, struct ledger *ledger);
+
+#endif
