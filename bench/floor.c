@@ -31,7 +31,7 @@ struct floor *floor_create(uint64_t max_flows)
 	struct floor *floor = calloc(1, sizeof(*floor));
 	uint64_t entries = 1024;
 
-	while (entries * 6 < max_flows * 10)
+	while (entries < max_flows * 2)
 		entries *= 2;
 	if (!floor)
 		return NULL;
@@ -81,7 +81,7 @@ static inline bool floor_parse(const struct frame *frame, struct floor_key *key)
 	header = (p[14] & 15u) * 4;
 	if (p[14] >> 4 != 4 || header < 20 || frame->cap_len < 14 + header + 4 || (load_be16(p + 20) & 0x1fff))
 		return false;
-	if (p[23] != 6 && p[23] != 17)
+	if (!((1u << 6 | 1u << 17) >> (p[23] & 31) & 1) || p[23] > 31)
 		return false;
 	source = load_le32(p + 26);
 	destination = load_le32(p + 30);
@@ -118,6 +118,8 @@ __attribute__((noinline)) void floor_run(struct floor *floor, const struct frame
 	struct floor_key keys[FLOWLANE_BATCH];
 	unsigned good = 0;
 
+	for (unsigned i = 0; i < n; i++)
+		__builtin_prefetch(frames[i].data);
 	for (unsigned i = 0; i < n; i++) {
 		struct floor_key *key = &keys[good];
 		if (!floor_parse(&frames[i], key)) {

@@ -6,7 +6,7 @@
 #include "bytes.h"
 #include "flowlane/packet.h"
 
-#define WINDOW_SEGMENTS	 8 /* at most this many in flight: a loss among the first five is followed by three duplicate ACKs */
+#define WINDOW_SEGMENTS	 8 /* at most this many in flight */
 #define SEGMENT_GAP_NS	 120000
 #define REORDER_DELAY_NS 400000
 #define REPEAT_DELAY_NS	 5000000 /* the sender's pause: a repeat comes clearly later than a round trip */
@@ -130,12 +130,13 @@ static void talk_window(struct talk *talk, const struct bulk *bulk, uint32_t fir
 	uint32_t missing = n, duplicates = 0;
 	bool lost_before = false, lost_after = false, late = false;
 
-	for (uint32_t i = 0; i + 3 < n && missing == n; i++) {
+	for (uint32_t i = 0; i < n && n > 4 && missing == n; i++) {
 		lost_before = every(bulk->lost_before_tap, first + i);
 		lost_after = every(bulk->lost_after_tap, first + i);
 		late = every(bulk->reordered, first + i);
 		if (lost_before || lost_after || late)
-			missing = i;
+			missing = i < n - 4 ? i
+					    : n - 4; /* so that three others follow: a loss at the very end would take a timeout */
 	}
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t seen_ns = start_ns + i * (uint64_t)SEGMENT_GAP_NS;

@@ -23,10 +23,6 @@ enum flow_flag {
 	FLOW_SPIN = 1 << 3,	   /* QUIC: last spin bit */
 	FLOW_QUIC = 1 << 4,	   /* QUIC: a long header was seen, so short headers carry a spin bit */
 };
-#define FLOW_APP_SHIFT 6
-
-/* What besides TCP can give an RTT; decided when the flow is created. */
-enum flow_app { APP_NONE, APP_DNS, APP_ICMP_ECHO, APP_QUIC };
 
 struct flow {
 	/* hot: matching and counting */
@@ -52,7 +48,7 @@ struct flow {
 	uint8_t packets_carry[2];
 	uint8_t overhead_carry[2];
 	uint16_t app_id; /* of the unanswered request */
-	uint8_t flags;	 /* enum flow_flag, and enum flow_app above FLOW_APP_SHIFT */
+	uint8_t flags;	 /* enum flow_flag */
 	uint8_t tos;	 /* of the first packet */
 	union {
 		struct rtt_stat rtt; /* not TCP */
@@ -65,10 +61,10 @@ struct flow {
 _Static_assert(sizeof(struct flow) == 128, "hot and cold line");
 _Static_assert(offsetof(struct flow, a_ip) == 64, "hot is one line");
 
-/* A segment that waits for its ACK. */
-struct tcp_sample {
-	uint32_t seq_end;
-	uint32_t sent_tick;
+/* Four segments that wait for their ACK; arrays, so that one vector instruction compares an ACK with all of them. */
+struct tcp_samples {
+	uint32_t seq_end[4];
+	uint32_t sent_tick[4];
 };
 
 struct tcp_hole {
@@ -76,9 +72,8 @@ struct tcp_hole {
 	uint32_t end;
 };
 
-#define TCP_SAMPLES_HOT 4
-#define TCP_SAMPLES	8 /* shared by both directions; more segments in flight are simply not timed */
-#define TCP_HOLES	2 /* per direction; when more are open the oldest counts as seen */
+#define TCP_SAMPLES 8 /* shared by both directions; more segments in flight are simply not timed */
+#define TCP_HOLES   2 /* per direction; when more are open the oldest counts as seen */
 
 enum tcp_flag_bit {
 	TCPF_SEEN = 1 << 0,	/* and << 1 for B: next_seq is valid */
@@ -103,7 +98,7 @@ struct tcp_flow {
 	uint8_t bits;	     /* enum tcp_flag_bit */
 	uint8_t sample_used; /* bit i: sample i is taken */
 	uint8_t sample_dir;  /* bit i: its segment was sent by B */
-	struct tcp_sample sample_hot[TCP_SAMPLES_HOT];
+	struct tcp_samples sample_hot;
 
 	/* samples: results */
 	struct rtt_stat rtt;
@@ -118,7 +113,7 @@ struct tcp_flow {
 
 	/* spill: holes and the further samples */
 	struct tcp_hole hole[2][TCP_HOLES];
-	struct tcp_sample sample_spill[TCP_SAMPLES - TCP_SAMPLES_HOT];
+	struct tcp_samples sample_spill;
 };
 _Static_assert(sizeof(struct tcp_flow) == 320, "five lines");
 _Static_assert(offsetof(struct tcp_flow, half) == 128, "segments is a line");
@@ -128,11 +123,6 @@ _Static_assert(offsetof(struct tcp_flow, hole) == 256, "spill is a line");
 static inline uint8_t flow_proto(const struct flow *flow)
 {
 	return (uint8_t)(flow->key_tail >> 32);
-}
-
-static inline enum flow_app flow_app(const struct flow *flow)
-{
-	return (enum flow_app)(flow->flags >> FLOW_APP_SHIFT);
 }
 
 static inline uint8_t flow_ip_version(const struct flow *flow)

@@ -4,6 +4,9 @@
  *   control thread   open ───────────────────────────────────────────────▶ close (sort, finish, rename)
  *   lane 0..N-1            attach ─▶ frames / flows ... ─▶ detach
  *
+ * attach may be called by the control thread; detach by the lane's thread or any after it. All sinks of an output are detached
+ * before it is closed. Paths were checked against each other and the inputs by control.
+ *
  * frames() and flows() run on the packet path: no malloc, no lock but one per full chunk. An error (disk full) is logged once
  * by the output, counted, and never stops the lane: what cannot be written is in output_report.lost.
  */
@@ -27,13 +30,13 @@ struct output; /* private to each sink file */
 struct sink;
 
 struct output_report {
-	const char *name;    /* "pcap", "json" ... */
-	char path[512];      /* as the user will find it */
-	uint64_t records;    /* written */
-	uint64_t bytes;      /* written */
-	uint64_t lost;       /* records that could not be written */
-	unsigned files;      /* with rotation: how many were begun */
-	int error;           /* 0, or the first negative errno */
+	const char *name; /* "pcap", "json" ... */
+	char path[512];	  /* as the user will find it */
+	uint64_t records; /* written */
+	uint64_t bytes;	  /* written */
+	uint64_t lost;	  /* records that could not be written */
+	unsigned files;	  /* with rotation: how many were begun */
+	int error;	  /* 0, or the first negative errno */
 };
 
 struct sink_ops {
@@ -47,7 +50,8 @@ struct sink_ops {
 	void (*flows)(struct sink *sink, const struct flow_record *records, unsigned n);
 	void (*detach)(struct sink *sink);
 	/* Finishes the files. `reports` has room for SINK_REPORTS_MAX (an output can be several files: JSON and CSV share one
-	 * sorted spool); returns how many were filled. Frees the output. */
+	 * sorted spool); returns how many were filled. Frees the output. NULL: the run did not come about (another output could
+	 * not be opened); nothing is finished, files from before stay. */
 	unsigned (*close)(struct output *output, struct output_report *reports);
 	/* Control thread, while lanes write: goes on in a new file of the same name, if the name no longer leads to the old one
 	 * (log rotation moved it). NULL: the output has no use for it. */

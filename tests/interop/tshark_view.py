@@ -17,9 +17,10 @@ from typing import NamedTuple
 FIELDS = """
 frame.time_epoch frame.len frame.cap_len frame.protocols
 ip.src ip.dst ip.proto ip.id ip.flags.mf ip.frag_offset
-ipv6.src ipv6.dst ipv6.nxt ipv6.fraghdr.ident ipv6.fraghdr.more ipv6.fraghdr.offset ipv6.fraghdr.nxt
+ipv6.src ipv6.dst ipv6.nxt ipv6.opt.mipv6.home_address _ws.col.Destination
+ipv6.fraghdr.ident ipv6.fraghdr.more ipv6.fraghdr.offset ipv6.fraghdr.nxt
 tcp.srcport tcp.dstport tcp.stream tcp.hdr_len tcp.urgent_pointer tcp.len
-udp.srcport udp.dstport udp.length udp.checksum
+udp.srcport udp.dstport udp.length
 tcp.analysis.ack_rtt tcp.analysis.retransmission tcp.analysis.out_of_order tcp.analysis.keep_alive
 dns.time icmp.resptime
 """.split()
@@ -36,12 +37,14 @@ COMMAND = [
 for _field in FIELDS:
     COMMAND += ["-e", _field]
 
-# Encapsulations that flowlane opens; IP inside anything else belongs to the flow of the header outside.
+# Layers that flowlane looks through; IP inside anything else belongs to the flow of the header outside.
 TUNNELS = frozenset(
-    "eth ethertype vlan ieee8021ad mpls pppoes ppp gre erspan vxlan geneve gtp teredo sll null loop raw "
-    "ipv6.hopopts ipv6.routing ipv6.dstopts ipv6.fraghdr ah".split()
+    "eth ethertype vlan ieee8021ad llc mpls pwethheuristic pwethcw pwethnocw pppoes ppp gre erspan vxlan vxlan_gpe geneve gtp "
+    "teredo sll null loop raw ipv6.hopopts ipv6.routing ipv6.dstopts ipv6.fraghdr mipv6 ah".split()
 )
-L4 = {"tcp": "tcp", "udp": "udp"}
+FRAGMENT_TIMEOUT_NS = 30 * 10**9  # flowlane forgets first fragments after that
+PROTO_NONE = 59
+L4 = ("tcp", "udp")
 IP_PROTO = {6: "tcp", 17: "udp"}
 
 
@@ -161,44 +164,63 @@ def _with_fragment(header, cursor):
     return header._replace(ident=ident, more=_flag(more), offset=int(offset, 0), proto=int(proto))
 
 
-class _Walk(NamedTuple):
-    proto: str  # "tcp", "udp", or None: the innermost header that flowlane opens is something else
-    header: object  # the innermost IP header, or None
-    ports: tuple
-    outer: tuple  # IP headers outside of it
-    problem: str  # or why flowlane cannot count the frame
+class _Layer(NamedTuple):
+    """An IP header that flowlane would take, with what it found behind it."""
+
+    header: _Header
+    proto: str  # "tcp", "udp", None
+    ports: tuple  # () without an L4 header: later fragments, other protocols
+
+
+class Walk(NamedTuple):
+    chain: tuple  # of _Layer, the outermost first; the last is the one whose flow the frame belongs to
+    problem: str  # why there is none, or why a further one was not taken
+
+
+def _l4_whole(layer, cursor):
+    """The ports, or None if the header is not whole: flowlane does not count such a packet."""
+    if layer == "udp":
+        values = cursor.take("udp", "udp.srcport", "udp.dstport", "udp.length")
+        return tuple(values[:2]) if values else None
+    values = cursor.take("tcp", "tcp.srcport", "tcp.dstport", "tcp.hdr_len", "tcp.urgent_pointer")
+    return tuple(values[:2]) if values and int(values[2]) >= 20 else None
 
 
 def walk(row):
-    """From the outermost header to the innermost one that flowlane opens."""
+    """From the outermost header to the innermost good one that flowlane opens."""
     cursor = _Cursor(row)
-    header, proto, ports, outer, problem = None, None, (), (), None
+    chain, current = (), None
     for layer in row["frame.protocols"].split(":"):
         if layer in ("ip", "ipv6"):
-            inner = _next_ipv4(cursor) if layer == "ip" else _next_ipv6(cursor)
-            if inner is None:
-                return _Walk(None, None, (), outer, "broken IP header")
-            if header is not None:
-                outer += (header,)
-            header, proto, ports = inner, None, ()
-        elif layer == "ipv6.fraghdr":
-            header = _with_fragment(header, cursor)
+            if current:
+                chain += (current,)
+            header = _next_ipv4(cursor) if layer == "ip" else _next_ipv6(cursor)
             if header is None:
-                return _Walk(None, None, (), outer, "broken fragment header")
-        elif layer in L4:
-            values = cursor.take(layer, f"{layer}.srcport", f"{layer}.dstport")
-            last = "tcp.urgent_pointer" if layer == "tcp" else "udp.checksum"
-            whole = cursor.take(layer + " end", last)
-            proto = L4[layer]
-            if not values or not whole:
-                problem = f"{layer} header cut off"
-                break
-            ports = tuple(values)
+                return Walk(chain, "broken IP header")
+            current = _Layer(header, None, ())
+        elif layer == "ipv6.fraghdr":
+            header = _with_fragment(current.header, cursor)
+            if header is None:
+                return Walk(chain, "broken fragment header")
+            current = current._replace(header=header)
+        elif layer == "ipv6.routing" and row["_ws.col.Destination"]:
+            header = current.header._replace(destination=row["_ws.col.Destination"])  # the last stop of the route
+            current = current._replace(header=header)
+        elif layer == "ipv6.dstopts" and row["ipv6.opt.mipv6.home_address"]:
+            header = current.header._replace(source=row["ipv6.opt.mipv6.home_address"])
+            current = current._replace(header=header)
+        elif layer in L4 and current:
+            ports = _l4_whole(layer, cursor)
+            if ports is None and not current.header.more:
+                return Walk(chain, f"{layer} header not whole")
+            current = current._replace(proto=layer, ports=ports or ())
             if layer == "tcp":
                 break
         elif layer not in TUNNELS:
             break
-    return _Walk(proto, header, ports, outer, problem)
+    if current is None or (chain and current.header.proto == PROTO_NONE):
+        return Walk(chain, None)  # a Teredo bubble, for one
+    return Walk((*chain, current), None)
 
 
 class _Fragments:
@@ -207,56 +229,72 @@ class _Fragments:
     def __init__(self):
         self.first = {}
 
-    def key_of(self, header, proto, key):
-        ident = (header.version, header.source, header.destination, header.ident, header.proto)
-        if header.offset == 0:
-            if header.more and key:
-                self.first[ident] = key
-            return key
-        if ident in self.first:
-            return self.first[ident]
-        return make_key(proto, endpoint(header.source, 0), endpoint(header.destination, 0))
+    @staticmethod
+    def _ident(header):
+        return (header.version, header.source, header.destination, header.ident, header.proto if header.version == 4 else 0)
+
+    def remember(self, chain, found, now):
+        """Each header of the chain may be a first fragment: of the packet, or of the tunnel around it."""
+        for layer in chain:
+            if layer.header.more and layer.header.offset == 0:
+                self.first[self._ident(layer.header)] = (found, now)
+
+    def find(self, header, now):
+        found, seen = self.first.get(self._ident(header), (None, 0))
+        return found if found and abs(now - seen) <= FRAGMENT_TIMEOUT_NS else None
 
 
-def _nanoseconds(text):
+def nanoseconds(text):
+    """"12.000345" -> 12000345000"""
     whole, _, fraction = text.partition(".")
     value = int(whole or "0") * 10**9 + int(fraction.ljust(9, "0"))
     return -value if text.startswith("-0") else value
 
 
-def _add_frame(view, row, fragments):
-    found = walk(row)
-    wire_len = int(row["frame.len"])
-    view.frames += 1
-    view.bytes += wire_len
-    header = found.header
-    if found.problem:
-        view.left_out[found.problem] += 1
-        return
-    if header is None:
-        return
-    proto = found.proto or IP_PROTO.get(header.proto)
-    key = None
-    if found.ports:
-        key = make_key(proto, endpoint(header.source, found.ports[0]), endpoint(header.destination, found.ports[1]))
-    if header.ident != "" and (header.more or header.offset):
-        key = fragments.key_of(header, proto, key)
-    if key is None or key[0].proto not in IP_PROTO.values():
-        return
-    key, direction = key
-    conversation = view.conversations.setdefault(key, Conversation())
-    conversation.packets[direction] += 1
-    conversation.bytes[direction] += wire_len
-    if key.proto == "udp" and row["dns.time"]:
-        conversation.dns_times.append(_nanoseconds(row["dns.time"].split(",")[0]))
-    if not found.ports or key.proto != "tcp":
-        return
-    conversation.streams.add(row["tcp.stream"])
+def _conversation_of(row, view, fragments, now):
+    """((key, direction), whether the TCP or UDP header is in this frame), or (None, False)."""
+    chain, problem = walk(row)
+    if problem:
+        view.left_out[problem] += 1
+    if not chain:
+        return None, False
+    header, proto, ports = chain[-1]
+    found = fragments.find(header, now) if header.offset else None
+    if found is None:
+        proto = proto or IP_PROTO.get(header.proto)
+        source, destination = ports or (0, 0)
+        found = make_key(proto, endpoint(header.source, source), endpoint(header.destination, destination))
+    fragments.remember(chain, found, now)
+    return found, bool(ports)
+
+
+def _add_tcp(conversation, row, now):
+    conversation.streams.add(row["tcp.stream"].split(",")[0])
+    # "fast" and "spurious" retransmissions are marked as plain ones as well.
     conversation.retransmissions += bool(row["tcp.analysis.retransmission"])
     conversation.out_of_order += bool(row["tcp.analysis.out_of_order"])
     if row["tcp.analysis.ack_rtt"]:
-        now = _nanoseconds(row["frame.time_epoch"])
-        conversation.ack_rtts.append((now, _nanoseconds(row["tcp.analysis.ack_rtt"].split(",")[0])))
+        conversation.ack_rtts.append((now, nanoseconds(row["tcp.analysis.ack_rtt"].split(",")[0])))
+
+
+def _add_frame(view, row, fragments):
+    wire_len = int(row["frame.len"])
+    now = nanoseconds(row["frame.time_epoch"])
+    view.frames += 1
+    view.bytes += wire_len
+    found, has_l4 = _conversation_of(row, view, fragments, now)
+    if found is None or found[0].proto not in L4:
+        return
+    key, direction = found
+    conversation = view.conversations.setdefault(key, Conversation())
+    conversation.packets[direction] += 1
+    conversation.bytes[direction] += wire_len
+    if not has_l4:
+        return
+    if key.proto == "tcp":
+        _add_tcp(conversation, row, now)
+    elif row["dns.time"]:
+        conversation.dns_times.append((now, nanoseconds(row["dns.time"].split(",")[0])))
 
 
 def _cached(path, cache):
@@ -273,7 +311,9 @@ def run_tshark(path, cache=None):
     if entry and os.path.exists(entry):
         with open(entry, encoding="utf-8", errors="replace") as f:
             return f.read().splitlines(), None
-    run = subprocess.run([*COMMAND, "-r", path], capture_output=True, timeout=300)
+    # A folder that is not there as the user's settings: with preferences of his own tshark might say something else.
+    env = dict(os.environ, WIRESHARK_CONFIG_DIR=os.path.join(os.sep, "nonexistent"), LC_ALL="C.UTF-8", TZ="UTC")
+    run = subprocess.run([*COMMAND, "-r", path], capture_output=True, timeout=300, env=env)
     messages = [m for m in run.stderr.decode(errors="replace").splitlines() if m.startswith("tshark:")]
     if run.returncode or any("cut short" in m or "damaged" in m for m in messages):
         return None, " ".join(messages) or f"exit code {run.returncode}"

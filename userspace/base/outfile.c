@@ -14,14 +14,16 @@
 
 struct outfile {
 	const char *what;
-	char *path; /* for messages, and the name after commit */
-	char *part; /* NULL: written in place */
+	char *path;   /* as the user gave it */
+	char *target; /* what it leads to; NULL: itself */
+	char *part;   /* NULL: written in place */
 	int fd;
 	bool borrowed; /* standard output: not ours to close */
-	bool regular; /* we made it: cut-off chunks can be taken back */
+	bool regular;  /* we made it: cut-off chunks can be taken back */
 	pthread_mutex_t lock;
-	uint64_t bytes; /* written under the lock, read by anyone */
-	int error;      /* first one; set under the lock, read by anyone */
+	uint64_t offset; /* written to this fd */
+	uint64_t bytes;	 /* and in all; written under the lock, read by anyone */
+	int error;	 /* first one; set under the lock, read by anyone */
 };
 
 static const char *outfile_advice(int error)
@@ -52,6 +54,7 @@ static void outfile_destroy(struct outfile *file)
 {
 	pthread_mutex_destroy(&file->lock);
 	free(file->path);
+	free(file->target);
 	free(file->part);
 	free(file);
 }
@@ -61,19 +64,22 @@ static void outfile_destroy(struct outfile *file)
 static int outfile_name(struct outfile *file, const char *path, enum outfile_mode mode)
 {
 	struct stat st;
+	bool link = lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
 	bool exists = stat(path, &st) == 0;
 
 	if (exists && S_ISDIR(st.st_mode))
 		return -EISDIR;
 	file->regular = !exists || S_ISREG(st.st_mode);
-	if (exists && file->regular && mode == OUTFILE_PART)
-		file->path = realpath(path, NULL);
-	if (!file->path)
-		file->path = strdup(path);
+	file->path = strdup(path);
 	if (!file->path)
 		return -ENOMEM;
-	bool dangling = !exists && lstat(path, &st) == 0;
-	if (mode == OUTFILE_PART && file->regular && !dangling && asprintf(&file->part, "%s.part", file->path) < 0) {
+	if (mode != OUTFILE_PART || !file->regular || (link && !exists))
+		return 0;
+	if (link)
+		file->target = realpath(path, NULL);
+	if (link && !file->target)
+		return -errno;
+	if (asprintf(&file->part, "%s.part", link ? file->target : path) < 0) {
 		file->part = NULL;
 		return -ENOMEM;
 	}
@@ -125,33 +131,70 @@ static void outfile_set_error(struct outfile *file, int error)
 static int outfile_take_back(struct outfile *file, int error)
 {
 	outfile_set_error(file, error);
-	log_error("%s: cannot write to \"%s\": %s after %llu bytes; the rest is lost (%s)", file->what, file->path, strerror(-error),
-		(unsigned long long)file->bytes, outfile_advice(error));
-	if (file->regular && ftruncate(file->fd, (off_t)file->bytes) < 0)
+	log_error("%s: cannot write to \"%s\": %s after %llu bytes; the rest is lost (%s)", file->what, file->path,
+		strerror(-error), (unsigned long long)file->bytes, outfile_advice(error));
+	if (file->regular && ftruncate(file->fd, (off_t)file->offset) < 0)
 		log_warning("%s: the last record of \"%s\" is cut off: %s", file->what, file->path, strerror(errno));
 	return error;
 }
 
-int outfile_append(struct outfile *file, const void *data, size_t bytes)
+static int outfile_write(struct outfile *file, const void *data, size_t bytes)
 {
 	const char *at = data;
 	size_t left = bytes;
 
-	pthread_mutex_lock(&file->lock);
-	int error = file->error;
-	while (!error && left > 0) {
+	if (file->error)
+		return file->error;
+	while (left > 0) {
 		ssize_t n = write(file->fd, at, left);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0) {
-			error = outfile_take_back(file, n < 0 ? -errno : -EIO);
-			break;
-		}
+		if (n <= 0)
+			return outfile_take_back(file, n < 0 ? -errno : -EIO);
 		at += n;
 		left -= (size_t)n;
 	}
-	if (!error)
-		__atomic_store_n(&file->bytes, file->bytes + bytes, __ATOMIC_RELAXED);
+	file->offset += bytes;
+	__atomic_store_n(&file->bytes, file->bytes + bytes, __ATOMIC_RELAXED);
+	return 0;
+}
+
+int outfile_append(struct outfile *file, const void *data, size_t bytes)
+{
+	pthread_mutex_lock(&file->lock);
+	int error = outfile_write(file, data, bytes);
+	pthread_mutex_unlock(&file->lock);
+	return error;
+}
+
+static bool outfile_moved(const struct outfile *file)
+{
+	struct stat ours, named;
+
+	if (file->borrowed || file->part || !file->regular || fstat(file->fd, &ours) < 0)
+		return false;
+	return stat(file->path, &named) < 0 || named.st_dev != ours.st_dev || named.st_ino != ours.st_ino;
+}
+
+int outfile_reopen(struct outfile *file, const void *head, size_t head_bytes)
+{
+	int error = 0;
+
+	pthread_mutex_lock(&file->lock);
+	if (!file->error && outfile_moved(file)) {
+		int fd = open(file->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+		if (fd < 0) {
+			error = -errno;
+			log_error(
+				"%s: cannot reopen \"%s\": %s; going on in the old file", file->what, file->path, strerror(-error));
+		} else {
+			if (close(file->fd) < 0)
+				log_warning("%s: the old \"%s\": %s", file->what, file->path, strerror(errno));
+			file->fd = fd;
+			file->offset = 0;
+			error = outfile_write(file, head, head_bytes);
+		}
+	}
 	pthread_mutex_unlock(&file->lock);
 	return error;
 }
@@ -184,7 +227,7 @@ int outfile_commit(struct outfile *file, char *where, size_t where_bytes)
 		error = -errno;
 		log_error("%s: cannot finish \"%s\": %s; %s", file->what, file->path, strerror(-error), outfile_advice(error));
 	}
-	if (file->part && !error && rename(file->part, file->path) < 0) {
+	if (file->part && !error && rename(file->part, file->target ? file->target : file->path) < 0) {
 		error = -errno;
 		log_error("%s: cannot rename \"%s\" to \"%s\": %s; %s", file->what, file->part, file->path, strerror(-error),
 			outfile_advice(error));

@@ -14,7 +14,7 @@
 struct outfile;
 
 enum outfile_mode {
-	OUTFILE_PART,   /* written as PATH.part; outfile_commit() renames it to PATH. For exports that are complete or absent */
+	OUTFILE_PART,	/* written as PATH.part; outfile_commit() renames it to PATH. For exports that are complete or absent */
 	OUTFILE_DIRECT, /* written as PATH, truncated at the start. For streams that others tail, and pcap */
 };
 
@@ -26,10 +26,14 @@ enum outfile_mode {
 int outfile_open(const char *what, const char *path, enum outfile_mode mode, struct outfile **file);
 /* Appends all or nothing (but a pipe keeps what it got): 0 or a negative errno. Any thread. */
 int outfile_append(struct outfile *file, const void *data, size_t bytes);
+/* After log rotation moved or removed the file: goes on in a new one of the same name, which begins with `head`. Does nothing while
+ * the name still leads to the file, and for a .part or standard output. 0, or a negative errno, logged: then the old one goes on.
+ * Any thread. */
+int outfile_reopen(struct outfile *file, const void *head, size_t head_bytes);
 /* Declares the file incomplete, for a reason outside of it that was logged already. Any thread. */
 void outfile_fail(struct outfile *file, int error);
-uint64_t outfile_bytes(const struct outfile *file); /* written so far */
-int outfile_error(const struct outfile *file);      /* 0, or the first error */
+uint64_t outfile_bytes(const struct outfile *file); /* written so far, over all reopened files */
+int outfile_error(const struct outfile *file);	    /* 0, or the first error */
 /* Closes (close errors count), renames a .part; on an earlier error the .part is kept under its name and said. Frees. `where` (of
  * where_bytes, or NULL) gets where the user finds the data: the path, "standard output", or PATH.part. 0, or the first error. */
 int outfile_commit(struct outfile *file, char *where, size_t where_bytes);

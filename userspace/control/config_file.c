@@ -108,7 +108,7 @@ static void make_schema(struct config_file *file)
 		top->value.mapping.fields = file->field[i];
 	}
 	file->root.type = CYAML_MAPPING;
-	file->root.flags = CYAML_FLAG_POINTER;
+	file->root.flags = CYAML_FLAG_POINTER_NULL_STR;
 	file->root.data_size = sizeof(struct sections);
 	file->root.mapping.fields = file->top;
 }
@@ -122,26 +122,26 @@ static cyaml_config_t cyaml_setup(struct config_file *file)
 		.flags = CYAML_CFG_NO_ALIAS };
 }
 
-/* libcyaml places an unknown key at the end of what stood before it: look for the key from there on. */
-static unsigned find_key_line(const char *text, const char *key, unsigned from)
+/* libcyaml places a bad key at the end of what stood before it: look for the key from there on. `otherwise`: not found. */
+static unsigned find_key_line(const char *text, const char *key, unsigned from, unsigned otherwise)
 {
 	size_t key_len = strlen(key);
 
-	for (unsigned line = 1; text; line++) {
+	for (unsigned line = 1;; line++) {
 		const char *at = text + strspn(text, " \t\"'-{");
 		if (line >= from && !strncmp(at, key, key_len) && strchr(": \t\"'", at[key_len]))
 			return line;
-		text = strchr(text, '\n');
-		text += text != NULL;
+		text += strcspn(text, "\n");
+		if (!*text++)
+			return otherwise;
 	}
-	return from;
 }
 
 static int explain_key(struct config_file *file, const char *path, const char *text, const char *key, struct options *options)
 {
 	const struct complaint *complaint = &file->complaint;
 	const char *names[OPTION_COUNT_MAX];
-	unsigned count = 0, line = find_key_line(text, key, complaint->line);
+	unsigned count = 0, line = find_key_line(text, key, complaint->line, complaint->line);
 	const char *section = complaint->section;
 
 	for (unsigned i = 0; i < file->count && !section[0]; i++)
@@ -161,10 +161,11 @@ static int explain(struct config_file *file, cyaml_err_t error, const char *path
 	char name[140], key[64], wanted[32];
 
 	snprintf(name, sizeof(name), "%s%s%s", complaint->section, complaint->field[0] ? "." : "", complaint->field);
-	if (sscanf(complaint->text, "Unexpected key: %63s", key) == 1)
+	if (sscanf(complaint->text, "Unexpected key: %63[^\n]", key) == 1)
 		return explain_key(file, path, text, key, options);
-	if (!strncmp(complaint->text, "Mapping field already seen", 26))
-		return option_fail(options, "%s: line %u: '%s' is given twice", path, complaint->line, name);
+	if (sscanf(complaint->text, "Mapping field already seen: %63[^\n]", key) == 1)
+		return option_fail(options, "%s: line %u: '%s' is given twice", path,
+			find_key_line(text, key, complaint->line + 1, complaint->line), name);
 	if (error == CYAML_ERR_ALIAS)
 		return option_fail(
 			options, "%s: line %u: YAML aliases (*name) are not supported; write the value out", path, complaint->line);

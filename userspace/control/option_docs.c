@@ -39,7 +39,7 @@ const struct doc_pair doc_exit_codes[] = {
 
 const struct doc_pair doc_signals[] = {
 	{ "SIGINT, SIGTERM", "stop reading, end the flows, write every export; the second one quits at once" },
-	{ "SIGHUP", "reopen the outputs that are written as a stream, after they were moved away" },
+	{ "SIGHUP", "reopen the file of --write-pcap under its name, after something moved it away (log rotation)" },
 	{ NULL, NULL },
 };
 /* clang-format on */

@@ -70,7 +70,7 @@ const struct option_spec option_table[] = {
 	  .help = "the same as CSV with a header line" },
 	{ .group = "Flow output", .name = "expired-flows-jsonl", .kind = OPTION_PATH, .argument = "FILE",
 	  IN("export", "expired_flows_jsonl"), SETS(expired_flows_jsonl),
-	  .help = "write a JSON line to FILE whenever a flow ends, with the reason" },
+	  .help = "write a JSON line to FILE for each flow that ended before the input did, with the reason; first ended, first written" },
 	{ .group = "Flow output", .name = "export-scope", .kind = OPTION_WORD, .argument = "all|live",
 	  IN("export", "scope"), SETS(export_scope), .fallback = "all", .words = words_scope,
 	  .help = "all: every flow seen; live: only those that had not ended when the input did" },

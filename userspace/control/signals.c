@@ -58,6 +58,7 @@ void signals_attach(struct lanes *lanes)
 	handle(SIGTERM, on_stop);
 	handle(SIGHUP, on_reopen);
 	handle(SIGPIPE, SIG_IGN);
+	handle(SIGXFSZ, SIG_IGN);
 }
 
 void signals_detach(void)

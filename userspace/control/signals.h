@@ -1,6 +1,6 @@
 /*
- * What signals do to a run: SIGINT and SIGTERM stop the lanes, the second one quits at once; SIGHUP reopens outputs; SIGPIPE is
- * an error of the write that met it, not the end of the process. Control thread.
+ * What signals do to a run: SIGINT and SIGTERM stop the lanes, the second one quits at once; SIGHUP reopens outputs; SIGPIPE and
+ * SIGXFSZ (ulimit -f) are errors of the write that met them, not the end of the process. Control thread.
  */
 #ifndef FLOWLANE_SIGNALS_H
 #define FLOWLANE_SIGNALS_H

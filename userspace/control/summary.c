@@ -111,6 +111,7 @@ static void print_rtt(FILE *out, const struct ledger *ledger)
 	print_end(out, printed);
 	if (ledger->rtt_ambiguous || ledger->rtt_unqueued) {
 		print_label(out, "  not timed:");
+		fprintf(out, "%" PRIu64, ledger->rtt_ambiguous + ledger->rtt_unqueued);
 		printed = print_count(out, "ambiguous", ledger->rtt_ambiguous, 0);
 		printed = print_count(out, "queue full", ledger->rtt_unqueued, printed);
 		print_end(out, printed);
@@ -149,11 +150,8 @@ static void print_time(FILE *out, const struct summary *summary)
 
 static void print_output(FILE *out, const struct output_report *output)
 {
-	char label[32];
-
-	snprintf(label, sizeof(label), "Output %s:", output->name);
-	print_label(out, label);
-	fprintf(out, "%s, %" PRIu64 " records, %" PRIu64 " bytes", output->path, output->records, output->bytes);
+	fprintf(out, "  Output %s: %s, %" PRIu64 " records, %" PRIu64 " bytes", output->name, output->path, output->records,
+		output->bytes);
 	if (output->files > 1)
 		fprintf(out, ", %u files", output->files);
 	if (output->lost)

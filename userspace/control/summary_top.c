@@ -1,5 +1,6 @@
 /* The table of the flows with most bytes: columns as wide as their widest cell. */
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,20 @@ static void format_rtt(char *cell, size_t size, const struct rtt_stat *rtt, uint
 		snprintf(cell, size, "%.3f", (double)ticks * RTT_TICK_NS / 1e6);
 }
 
+/* What the key holds as ports of other protocols (ICMP's type and identifier) would mislead here. */
+static bool has_ports(uint8_t protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP || protocol == IPPROTO_UDPLITE ||
+	       protocol == IPPROTO_DCCP;
+}
+
+static void format_endpoint(char *cell, const struct flow_key *key, const uint8_t ip[16], uint16_t port)
+{
+	char *end =
+		has_ports(key->proto) ? text_endpoint(cell, ip, key->ip_version, port) : text_address(cell, ip, key->ip_version);
+	*end = 0;
+}
+
 static void format_row(struct row *row, unsigned rank, const struct flow_record *record)
 {
 	const struct flow_key *key = &record->key;
@@ -39,8 +54,8 @@ static void format_row(struct row *row, unsigned rank, const struct flow_record 
 		snprintf(row->cell[1], size, "%s", protocol);
 	else
 		snprintf(row->cell[1], size, "%u", key->proto);
-	*text_endpoint(row->cell[2], key->a_ip, key->ip_version, key->a_port) = 0;
-	*text_endpoint(row->cell[3], key->b_ip, key->ip_version, key->b_port) = 0;
+	format_endpoint(row->cell[2], key, key->a_ip, key->a_port);
+	format_endpoint(row->cell[3], key, key->b_ip, key->b_port);
 	snprintf(row->cell[4], size, "%" PRIu64, record->packets[0] + record->packets[1]);
 	snprintf(row->cell[5], size, "%" PRIu64, record->bytes[0] + record->bytes[1]);
 	snprintf(row->cell[6], size, "%s", state ? state : "-");

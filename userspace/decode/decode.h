@@ -14,8 +14,8 @@
 #include "hash.h"
 
 struct decoder_options {
-	bool outer;      /* the flow is that of the first IP header; default: the innermost good one */
-	bool key_vlan;   /* the innermost VLAN id is part of the key; id 0 (a priority tag) counts as untagged */
+	bool outer;    /* the flow is that of the first IP header; default: the innermost good one */
+	bool key_vlan; /* the innermost VLAN id is part of the key; id 0 (a priority tag) counts as untagged */
 	/* The id of the innermost tunnel that has one is part of the key: VNI, TEID, GRE key, PPTP call id, ERSPAN session, MPLS
 	 * label. An id of 0 cannot be told from no tunnel. TEIDs, call ids and labels differ per direction: the two directions
 	 * of a conversation are then two flows. */

@@ -4,10 +4,10 @@
 #include "poison.h"
 
 #define ETHERNET_BYTES 14
-#define VLAN_BYTES 4
-#define SLL_BYTES 16
-#define SLL2_BYTES 20
-#define PPPOE_BYTES 6
+#define VLAN_BYTES     4
+#define SLL_BYTES      16
+#define SLL2_BYTES     20
+#define PPPOE_BYTES    6
 #define LLC_SNAP_BYTES 8
 
 enum { SLL_PROTOCOL_802_2 = 4 };

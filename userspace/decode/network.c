@@ -48,6 +48,8 @@ static enum layer transport_absent(struct walk *walk)
 {
 	struct ip_view *ip = &walk->ip;
 
+	if (walk->off > WALK_OFFSET_MAX)
+		return walk_stop(walk, VERDICT_DROP_TOO_NESTED);
 	ip->flags |= PACKET_FRAGMENT | PACKET_FRAGMENT_LATER | (walk->cap < walk->end ? PACKET_L4_CUT : 0);
 	ip->l3_len = walk->end - ip->l3_off;
 	ip->payload_off = walk->off;

@@ -3,8 +3,8 @@
 #include "bytes.h"
 #include "poison.h"
 
-#define TCP_BYTES 20
-#define UDP_BYTES 8
+#define TCP_BYTES  20
+#define UDP_BYTES  8
 #define SCTP_BYTES 12
 #define DCCP_BYTES 12
 #define ICMP_BYTES 8
@@ -82,8 +82,8 @@ static enum verdict icmp_read(struct walk *walk)
 		return VERDICT_DROP_ICMP_SHORT;
 	ip->icmp_type = icmp[0];
 	ip->icmp_code = icmp[1];
-	bool echo = ip->proto == PROTO_ICMP ? icmp[0] == ICMP_ECHO || icmp[0] == ICMP_ECHO_REPLY :
-					      icmp[0] == ICMPV6_ECHO || icmp[0] == ICMPV6_ECHO_REPLY;
+	bool echo = ip->proto == PROTO_ICMP ? icmp[0] == ICMP_ECHO || icmp[0] == ICMP_ECHO_REPLY
+					    : icmp[0] == ICMPV6_ECHO || icmp[0] == ICMPV6_ECHO_REPLY;
 	ip->src_port = load_be16(icmp + (echo ? 4 : 0));
 	ip->dst_port = ip->src_port;
 	if (echo)

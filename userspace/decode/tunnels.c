@@ -3,15 +3,6 @@
 #include "bytes.h"
 #include "poison.h"
 
-enum tunnel_port {
-	PORT_GTPU = 2152,
-	PORT_TEREDO = 3544,
-	PORT_VXLAN = 4789,
-	PORT_VXLAN_GPE = 4790,
-	PORT_GENEVE = 6081,
-	PORT_VXLAN_LINUX = 8472, /* the kernel's number from before the IANA had one */
-};
-
 static const uint8_t *walk_at(const struct walk *walk)
 {
 	return walk->data + walk->off;
@@ -53,7 +44,9 @@ static enum layer erspan_enter(struct walk *walk, bool has_header)
 
 /*
  * draft-foschiano-erspan-03, section 4.3:
- *   0 version(4) VLAN(12) COS(3) BSO(2) T(1) session(10) | 4 timestamp(32) | 8 SGT(16) P(1) frame type(5) hardware(6) D(1) Gra(2) O(1)
+ *   0  version(4) VLAN(12) COS(3) BSO(2) T(1) session(10)
+ *   4  timestamp(32)
+ *   8  SGT(16) P(1) frame type(5) hardware(6) D(1) Gra(2) O(1)
  */
 static enum layer erspan3_enter(struct walk *walk)
 {
@@ -259,7 +252,8 @@ static enum layer gtpu_enter(struct walk *walk)
 static enum layer teredo_enter(struct walk *walk)
 {
 	if (walk_captured(walk) >= 4 && load_be16(walk_at(walk)) == 0x0001)
-		walk->off += 4U + walk_at(walk)[2] + walk_at(walk)[3] + 9; /* client id, authentication value, nonce, confirmation */
+		walk->off +=
+			4U + walk_at(walk)[2] + walk_at(walk)[3] + 9; /* client id, authentication value, nonce, confirmation */
 	if (walk_captured(walk) >= 8 && load_be16(walk_at(walk)) == 0x0000)
 		walk->off += 8;
 	if (walk_captured(walk) < 40 || !nibble_is(walk, 6) || load_be16(walk_at(walk) + 4) + 40U > walk->end - walk->off)

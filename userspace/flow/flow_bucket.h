@@ -1,5 +1,5 @@
 /*
- * A bucket of the flow table: one cache line, ten flows. The tag is 16 bits of the hash, so that a lookup goes to the right
+ * A bucket of the flow table: one cache line, eight flows. The tag is 16 bits of the hash, so that a lookup goes to the right
  * slab entry at once (8 bits would send every tenth one to a wrong one first, which is a cache miss each).
  */
 #ifndef FLOWLANE_FLOW_BUCKET_H
@@ -11,13 +11,14 @@
 #include <emmintrin.h>
 #endif
 
-#define BUCKET_SLOTS 10
+#define BUCKET_SLOTS 8
 
 struct bucket {
 	uint16_t tags[BUCKET_SLOTS]; /* 0: free */
 	uint32_t slots[BUCKET_SLOTS];
 	uint16_t used;
 	uint16_t spilled; /* flows that would be here, but live in their second bucket */
+	uint32_t unused[3];
 };
 _Static_assert(sizeof(struct bucket) == 64, "one line");
 
@@ -32,13 +33,9 @@ static inline uint16_t hash_tag(uint64_t hash)
 static inline unsigned bucket_tags(const struct bucket *bucket, uint16_t tag)
 {
 #ifdef __SSE2__
-	/* Two overlapping loads of eight tags: 0..7 and 2..9. */
-	__m128i wanted = _mm_set1_epi16((short)tag);
-	__m128i low = _mm_cmpeq_epi16(_mm_loadu_si128((const __m128i *)bucket->tags), wanted);
-	__m128i high = _mm_cmpeq_epi16(_mm_loadu_si128((const __m128i *)(bucket->tags + 2)), wanted);
+	__m128i equal = _mm_cmpeq_epi16(_mm_loadu_si128((const __m128i *)bucket->tags), _mm_set1_epi16((short)tag));
 	/* One byte per tag, then one bit. */
-	unsigned bits = (unsigned)_mm_movemask_epi8(_mm_packs_epi16(low, high));
-	return (bits & 0xff) | (bits >> 8 & 0xff) << 2;
+	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128()));
 #else
 	unsigned bits = 0;
 	for (unsigned i = 0; i < BUCKET_SLOTS; i++)

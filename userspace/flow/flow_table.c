@@ -11,12 +11,12 @@
 #include "flow_record.h"
 #include "timers.h"
 
-#define BUCKET_COMFORT 8 /* a flow goes to its second bucket only when the first holds more than this */
-#define BUCKET_LOAD    7 /* slots per bucket that max_flows fills: at 7 of 10 a flow finds both buckets full once in millions */
+#define BUCKET_COMFORT 6 /* a flow goes to its second bucket only when the first holds more than this */
+#define BUCKET_LOAD    4 /* slots per bucket that max_flows fills, of 8: then hardly a flow finds both its buckets full */
 
-#define TCP_PROTO   6
-#define UDP_PROTO   17
-#define ICMP_PROTO  1
+#define TCP_PROTO  6
+#define UDP_PROTO  17
+#define ICMP_PROTO 1
 
 /* Under memory pressure, half-open and closed flows leave after this much silence. */
 #define EXPENDABLE_NS ((uint64_t)5 * 1000 * 1000 * 1000)
@@ -35,7 +35,7 @@ struct flow_table {
 	uint32_t buckets_count;
 	uint32_t max_flows;
 	uint32_t live;
-	uint64_t timeout_ns; /* UINT64_MAX: never */
+	uint64_t timeout_ns; /* FLOW_NO_TIMEOUT: never */
 	struct slab tcp, other;
 	struct timers *timers; /* NULL: flows never time out */
 	bool started;
@@ -75,7 +75,7 @@ int flow_table_create(const struct flow_table_options *options, struct flow_tabl
 	if (!table)
 		return -ENOMEM;
 	table->max_flows = options->max_flows ? options->max_flows : 1;
-	table->timeout_ns = options->timeout_ns ? options->timeout_ns : UINT64_MAX;
+	table->timeout_ns = options->timeout_ns;
 	table->seed = options->seed;
 	table->ledger = options->ledger;
 	table->on_records = options->on_records;
@@ -90,7 +90,7 @@ int flow_table_create(const struct flow_table_options *options, struct flow_tabl
 	err = slab_create(&table->other, table->max_flows, sizeof(struct flow));
 	if (err)
 		goto fail;
-	if (options->timeout_ns) {
+	if (options->timeout_ns != FLOW_NO_TIMEOUT) {
 		/* Two slabs: a slot that was freed while in the wheel stays there until its time. */
 		table->timers = timers_create(table->max_flows * 2);
 		err = -ENOMEM;
@@ -149,30 +149,30 @@ void flow_table_prefetch(const struct flow_table *table, const struct packet *co
 		__builtin_prefetch(&table->buckets[hash_first(table, packets[i]->hash)], 1);
 }
 
-static void flow_prefetch(const struct flow_table *table, uint32_t slot, const struct packet *packet)
+static void flow_prefetch(const void *flow, const struct packet *packet)
 {
-	const uint8_t *flow = (const uint8_t *)flow_at(table, slot);
+	const uint8_t *line = flow;
 
-	__builtin_prefetch(flow, 1);
+	__builtin_prefetch(line, 1);
 	if (packet->key.ip_version != 4)
-		__builtin_prefetch(flow + 64, 1);
-	if (slot & FLOW_SLOT_TCP) {
-		__builtin_prefetch(flow + offsetof(struct tcp_flow, half), 1);
-		__builtin_prefetch(flow + offsetof(struct tcp_flow, rtt), 1);
+		__builtin_prefetch(line + offsetof(struct flow, a_ip), 1);
+	if (packet->key.proto == TCP_PROTO) {
+		__builtin_prefetch(line + offsetof(struct tcp_flow, half), 1);
+		__builtin_prefetch(line + offsetof(struct tcp_flow, rtt), 1);
 	}
 }
 
-void flow_table_match(const struct flow_table *table, const struct packet *const *packets, unsigned n, uint32_t *matches)
+void flow_table_match(const struct flow_table *table, const struct packet *const *packets, unsigned n, struct flow **flows)
 {
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t hash = packets[i]->hash;
 		const struct bucket *bucket = &table->buckets[hash_first(table, hash)];
 		unsigned bits = bucket_tags(bucket, hash_tag(hash));
-		if (bits) {
-			matches[i] = bucket->slots[__builtin_ctz(bits)];
-			flow_prefetch(table, matches[i], packets[i]);
+		if (__builtin_expect(bits != 0, 1)) {
+			flows[i] = flow_at(table, bucket->slots[__builtin_ctz(bits)]);
+			flow_prefetch(flows[i], packets[i]);
 		} else {
-			matches[i] = FLOW_SLOT_NONE;
+			flows[i] = NULL;
 			if (bucket->spilled)
 				__builtin_prefetch(&table->buckets[hash_second(table, hash)], 1);
 		}
@@ -373,18 +373,14 @@ void flow_table_restart(struct flow_table *table, struct flow *flow, const struc
 	counter_add(&table->ledger->flows_created, 1);
 }
 
-struct flow *flow_table_get(struct flow_table *table, uint32_t match, const struct packet *packet)
+struct flow *flow_table_get(struct flow_table *table, const struct packet *packet)
 {
-	struct flow *flow;
+	uint32_t slot = flow_table_find(table, packet);
 
-	if (match == FLOW_SLOT_NONE || !flow_is(flow_at(table, match), packet)) {
-		/* New, in its second bucket, a tag shared with another flow, or changed since the match. */
-		match = flow_table_find(table, packet);
-		if (match == FLOW_SLOT_NONE)
-			return flow_table_insert(table, packet);
-	}
-	flow = flow_at(table, match);
-	if (packet->frame->ts_ns > flow->last_ns && packet->frame->ts_ns - flow->last_ns > table->timeout_ns)
+	if (slot == FLOW_SLOT_NONE)
+		return flow_table_insert(table, packet);
+	struct flow *flow = flow_at(table, slot);
+	if (flow_is_over(flow, packet, table->timeout_ns))
 		flow_table_restart(table, flow, packet, FLOW_END_TIMEOUT);
 	return flow;
 }

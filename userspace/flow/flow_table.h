@@ -1,12 +1,12 @@
 /*
  * The flow table of one lane: which flow a packet belongs to, and when flows end. Lane's thread only.
  *
- *   hash ─▶ bucket (64 B: ten 16-bit tags, ten slot numbers) ─▶ slab entry (include/flowlane/live.h)
+ *   hash ─▶ bucket (64 B: eight 16-bit tags, eight slot numbers) ─▶ slab entry (include/flowlane/live.h)
  *             │ full
  *             └─▶ second bucket, for the few that found no room in the first
  *
  * A batch goes through in three passes, so that no pass waits for memory that an earlier one did not ask for:
- * flow_table_prefetch() for all packets, flow_table_match() for all, then flow_table_get() one after the other.
+ * flow_table_prefetch() for all packets, flow_table_match() for all, then flow_table_hit() or flow_table_get() for one after the other.
  *
  * Memory is reserved at creation and bounded by max_flows. A new flow that finds the table full evicts one: of the
  * flows in its bucket a half-open or closed one if there is, else the least recently used.
@@ -19,6 +19,7 @@
 #include "flowlane/ledger.h"
 #include "flowlane/live.h"
 #include "flowlane/packet.h"
+#include "flow_identity.h"
 #include "hash.h"
 
 #define FLOW_SLOT_NONE UINT32_MAX
@@ -29,7 +30,7 @@ typedef void flow_records_fn(void *context, const struct flow_record *records, u
 
 struct flow_table_options {
 	uint32_t max_flows;  /* of this table */
-	uint64_t timeout_ns; /* idle; 0: never */
+	uint64_t timeout_ns; /* idle; FLOW_NO_TIMEOUT: never */
 	struct hash_seed seed;
 	struct ledger *ledger; /* flows_created, flows_ended, flows_alive are kept here */
 	flow_records_fn *on_records;
@@ -52,14 +53,21 @@ void flow_table_sizes(uint32_t max_flows, struct flow_table_sizes *sizes);
 /* First pass: asks for the packets' buckets. All packets have VERDICT_FLOW; n <= FLOWLANE_BATCH. */
 void flow_table_prefetch(const struct flow_table *table, const struct packet *const *packets, unsigned n);
 
-/* Second pass: the slot that probably is each packet's flow, its lines asked for; FLOW_SLOT_NONE: probably new. */
-void flow_table_match(const struct flow_table *table, const struct packet *const *packets, unsigned n, uint32_t *matches);
+/* Second pass: what probably is each packet's flow, its lines asked for; NULL: probably new. */
+void flow_table_match(const struct flow_table *table, const struct packet *const *packets, unsigned n, struct flow **flows);
+
+/* Third pass, and nearly always its end: the match is the packet's flow, and it has not timed out. */
+static inline bool flow_table_hit(const struct flow *match, const struct packet *packet, uint64_t timeout_ns)
+{
+	return match && flow_is(match, packet) && !flow_is_over(match, packet, timeout_ns);
+}
 
 /*
- * Third pass: the flow of the packet, made if there is none, or if the one there had timed out (its record is written, and
- * the packet starts a new one). The packet is not counted yet. Never NULL. For TCP the result is the start of a struct tcp_flow.
+ * Else: the flow of the packet, made if there is none, or if the one there had timed out (its record is written, and the packet
+ * starts a new one). The packet is not counted yet. Never NULL. For TCP the result is the start of a struct tcp_flow. Flows
+ * may end: pointers from flow_table_match() are to be compared again (flow_table_hit() does), others are void.
  */
-struct flow *flow_table_get(struct flow_table *table, uint32_t match, const struct packet *packet);
+struct flow *flow_table_get(struct flow_table *table, const struct packet *packet);
 
 /* Ends the flow and starts a new one of the same key in its place. */
 void flow_table_restart(struct flow_table *table, struct flow *flow, const struct packet *packet, enum flow_end end);

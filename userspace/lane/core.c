@@ -15,10 +15,16 @@ struct core {
 	struct decoder *decoder;
 	struct flow_table *table;
 	unsigned lane, lanes;
+	uint64_t timeout_ns;
 	uint64_t now_ns; /* packet time: the latest of all packets, also of those that other lanes keep */
+
+	/* the batch at hand */
 	struct packet packets[FLOWLANE_BATCH];
 	const struct packet *mine[FLOWLANE_BATCH];
-	uint32_t matches[FLOWLANE_BATCH];
+	struct flow *flows[FLOWLANE_BATCH];  /* of mine */
+	struct tcp_work tcp[FLOWLANE_BATCH]; /* counted segments that tcp_update() has not seen yet */
+	unsigned tcp_count;
+
 	struct ledger ledger;
 };
 
@@ -29,7 +35,9 @@ int core_create(const struct core_options *options, struct core **result)
 
 	if (err)
 		return -err;
-	*core = (struct core){ .lane = options->lane, .lanes = options->lanes ? options->lanes : 1 };
+	*core = (struct core){
+		.lane = options->lane, .lanes = options->lanes ? options->lanes : 1, .timeout_ns = options->flow_timeout_ns
+	};
 	struct decoder_options decode = {
 		.outer = options->outer, .key_vlan = options->key_vlan, .key_tunnel = options->key_tunnel, .seed = options->seed
 	};
@@ -100,36 +108,65 @@ static unsigned core_select(struct core *core, unsigned n)
 	return mine;
 }
 
-static void core_update(struct core *core, const struct packet *packet, uint32_t match)
+/* The third pass for the segments counted so far. Before anything that may end a flow, for they point to theirs. */
+static void core_finish_tcp(struct core *core)
 {
-	struct flow *flow = flow_table_get(core->table, match, packet);
+	tcp_update(core->tcp, core->tcp_count, &core->ledger);
+	core->tcp_count = 0;
+}
 
-	if (packet->key.proto != TCP_PROTO) {
-		flow_update(flow, packet);
-		if (flow_app(flow) != APP_NONE)
-			rtt_app_update(flow, packet, &core->ledger);
-		return;
-	}
-	struct tcp_flow *tcp = (struct tcp_flow *)flow;
-	if (tcp_is_reuse(tcp, packet))
+/* The flow is new, has timed out, or a connection is opened again. */
+static __attribute__((noinline)) struct flow *core_flow_apart(struct core *core, const struct packet *packet)
+{
+	core_finish_tcp(core);
+	struct flow *flow = flow_table_get(core->table, packet);
+	if (packet->key.proto == TCP_PROTO && tcp_is_reuse((struct tcp_flow *)flow, packet))
 		flow_table_restart(core->table, flow, packet, FLOW_END_REUSE);
-	uint64_t before_ns = flow->last_ns;
+	return flow;
+}
+
+static inline void core_count(struct core *core, struct flow *flow, const struct packet *packet)
+{
+	bool syn = (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+
+	if (__builtin_expect(syn || !flow_table_hit(flow, packet, core->timeout_ns), 0))
+		flow = core_flow_apart(core, packet);
+	/* Written in any case, kept if it is TCP: which of the two is hard to predict. */
+	core->tcp[core->tcp_count] = (struct tcp_work){ (struct tcp_flow *)flow, packet, flow->last_ns };
+	core->tcp_count += packet->key.proto == TCP_PROTO && !(packet->flags & PACKET_FRAGMENT_LATER);
 	flow_update(flow, packet);
-	if (!(packet->flags & PACKET_FRAGMENT_LATER))
-		tcp_update(tcp, packet, before_ns, &core->ledger);
+	enum rtt_app app = rtt_app(packet);
+	if (__builtin_expect(app != RTT_APP_NONE, 0))
+		rtt_app_update(flow, packet, app, &core->ledger);
 }
 
 /*
- * Time moves packet by packet, and for the packets of other lanes too: so flows end at the same packet, however many lanes
- * there are and wherever a batch begins. Nearly always no timer is due in the whole batch.
+ * A timer is due within the batch. Time moves packet by packet then, and for the packets of other lanes too: so flows end
+ * at the same packet, however many lanes there are and wherever a batch begins.
  */
-static void core_tick(struct core *core, uint64_t ts_ns)
+static void core_count_ticking(struct core *core, const struct frame *frames, unsigned n, unsigned mine)
 {
-	if (ts_ns <= core->now_ns)
-		return;
-	core->now_ns = ts_ns;
-	if (__builtin_expect(ts_ns >= flow_table_due_ns(core->table), 0))
-		flow_table_expire(core->table, ts_ns);
+	for (unsigned i = 0, next = 0; i < n; i++) {
+		if (frames[i].ts_ns > core->now_ns)
+			core->now_ns = frames[i].ts_ns;
+		if (core->now_ns >= flow_table_due_ns(core->table)) {
+			core_finish_tcp(core);
+			flow_table_expire(core->table, core->now_ns);
+		}
+		if (next < mine && core->mine[next] == &core->packets[i]) {
+			core_count(core, core->flows[next], core->mine[next]);
+			next++;
+		}
+	}
+}
+
+static uint64_t frames_latest_ns(const struct frame *frames, unsigned n)
+{
+	uint64_t latest_ns = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		latest_ns = frames[i].ts_ns > latest_ns ? frames[i].ts_ns : latest_ns;
+	return latest_ns;
 }
 
 void core_run(struct core *core, const struct frame *frames, unsigned n)
@@ -137,15 +174,18 @@ void core_run(struct core *core, const struct frame *frames, unsigned n)
 	decode_batch(core->decoder, frames, core->packets, n);
 	unsigned mine = core_select(core, n);
 	flow_table_prefetch(core->table, core->mine, mine);
-	flow_table_match(core->table, core->mine, mine, core->matches);
+	flow_table_match(core->table, core->mine, mine, core->flows);
 
-	for (unsigned i = 0, next = 0; i < n; i++) {
-		core_tick(core, frames[i].ts_ns);
-		if (next < mine && core->mine[next] == &core->packets[i]) {
-			core_update(core, &core->packets[i], core->matches[next]);
-			next++;
-		}
+	uint64_t latest_ns = frames_latest_ns(frames, n);
+	if (__builtin_expect(latest_ns >= flow_table_due_ns(core->table), 0)) {
+		core_count_ticking(core, frames, n, mine);
+	} else {
+		for (unsigned i = 0; i < mine; i++)
+			core_count(core, core->flows[i], core->mine[i]);
+		core->now_ns = latest_ns > core->now_ns ? latest_ns : core->now_ns;
 	}
+	core_finish_tcp(core);
+
 	if (!core->ledger.first_packet_ns && n)
 		counter_set(&core->ledger.first_packet_ns, frames[0].ts_ns);
 	counter_set(&core->ledger.last_packet_ns, core->now_ns);

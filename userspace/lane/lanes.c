@@ -67,7 +67,7 @@ static int lane_open(struct lanes *lanes, struct lane *lane)
 		.key_tunnel = config->key_tunnel,
 		.seed = HASH_SEED_FIXED,
 		.max_flows = (config->max_flows + lanes->count - 1) / lanes->count,
-		.flow_timeout_ns = config->flow_timeout_ns,
+		.flow_timeout_ns = config->flow_timeout_ns ? config->flow_timeout_ns : FLOW_NO_TIMEOUT,
 		.lane = lane->number,
 		.lanes = lanes->count,
 		.on_records = lane_records,

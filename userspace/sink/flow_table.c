@@ -6,7 +6,6 @@
 
 #include "export.h"
 #include "log.h"
-#include "path_check.h"
 
 struct output {
 	struct spool *spool;
@@ -37,14 +36,11 @@ static void flow_table_free(struct output *output)
 	free(output);
 }
 
-static int flow_table_add(
-	struct output *output, const struct config *config, const struct export_format *format, const char *path)
+static int flow_table_add(struct output *output, const struct config *config, const struct export_format *format, const char *path)
 {
 	if (!path)
 		return 0;
-	int error = path_check(config, format->what, path);
-	if (!error)
-		error = export_open(&output->jobs[output->jobs_count], format, path, config->extended);
+	int error = export_open(&output->jobs[output->jobs_count], format, path, config->extended);
 	if (!error)
 		output->jobs_count++;
 	return error;
@@ -100,10 +96,13 @@ static void flow_table_detach(struct sink *sink)
 
 static unsigned flow_table_close(struct output *output, struct output_report *reports)
 {
-	unsigned n = output->jobs_count;
+	unsigned n = 0;
 
-	spool_finish(output->spool);
-	export_run(output->jobs, n, output->spool, reports);
+	if (reports) {
+		n = output->jobs_count;
+		spool_finish(output->spool);
+		export_run(output->jobs, n, output->spool, reports);
+	}
 	flow_table_free(output);
 	return n;
 }

@@ -9,7 +9,6 @@
 
 #include "export.h"
 #include "log.h"
-#include "path_check.h"
 
 struct output {
 	struct export_job job; /* of a file; live only its layout, format and file */
@@ -64,13 +63,13 @@ static int jsonl_open(const struct config *config, const struct source_info *inf
 		return error;
 	}
 	made->all_protocols = config->all_protocols;
-	error = path_check(config, export_jsonl.what, config->expired_flows_jsonl);
-	if (!error && info->live) {
+	if (info->live) {
 		error = jsonl_open_stream(made, config);
-	} else if (!error) {
+	} else {
 		error = export_open(&made->job, &export_jsonl, config->expired_flows_jsonl, config->extended);
 		if (!error)
-			error = spool_open(export_jsonl.what, config->expired_flows_jsonl, SPOOL_BY_END, SPOOL_BUFFER_BYTES, &made->spool);
+			error = spool_open(
+				export_jsonl.what, config->expired_flows_jsonl, SPOOL_BY_END, SPOOL_BUFFER_BYTES, &made->spool);
 	}
 	if (error)
 		jsonl_free(made);
@@ -127,10 +126,10 @@ static void jsonl_detach(struct sink *sink)
 
 static unsigned jsonl_close(struct output *output, struct output_report *reports)
 {
-	if (output->spool) {
+	if (reports && output->spool) {
 		spool_finish(output->spool);
 		export_run(&output->job, 1, output->spool, reports);
-	} else {
+	} else if (reports) {
 		*reports = (struct output_report){
 			.name = export_jsonl.name,
 			.records = output->records,
@@ -142,7 +141,13 @@ static unsigned jsonl_close(struct output *output, struct output_report *reports
 		output->job.file = NULL;
 	}
 	jsonl_free(output);
-	return 1;
+	return reports ? 1 : 0;
+}
+
+static void jsonl_reopen(struct output *output)
+{
+	if (!output->spool)
+		outfile_reopen(output->job.file, NULL, 0);
 }
 
 const struct sink_ops sink_jsonl = {
@@ -154,6 +159,7 @@ const struct sink_ops sink_jsonl = {
 	.flows = jsonl_flows,
 	.detach = jsonl_detach,
 	.close = jsonl_close,
+	.reopen = jsonl_reopen,
 };
 
 #include "poison.h"

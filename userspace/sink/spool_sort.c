@@ -21,8 +21,8 @@
  */
 enum { LEVEL_FIRST = 0, LEVEL_TIMES = 4, LEVEL_COMPARE = 5 };
 
-#define PREFETCH_AHEAD 12 /* a miss is 100-250 ns, a step of these loops about 10 */
-#define INSERTION_MAX  24 /* below: insertion beats setting up a radix pass */
+#define PREFETCH_AHEAD 12   /* a miss is 100-250 ns, a step of these loops about 10 */
+#define INSERTION_MAX  24   /* below: insertion beats setting up a radix pass */
 #define WIDE_MIN       8192 /* from here on 2048 counters are worth clearing */
 
 struct sorter {
@@ -48,7 +48,8 @@ static inline void prefix_level(enum spool_order order, const struct flow_record
 		if (v6)
 			e->low |= (uint64_t)1 << 55 | load_be64(k->a_ip) >> 9;
 		else
-			e->low |= (uint64_t)load_be32(k->a_ip + 12) << 23 | (uint64_t)k->a_port << 7 | load_be32(k->b_ip + 12) >> 25;
+			e->low |=
+				(uint64_t)load_be32(k->a_ip + 12) << 23 | (uint64_t)k->a_port << 7 | load_be32(k->b_ip + 12) >> 25;
 		break;
 	case 1:
 		e->high = load_be64(k->a_ip);
@@ -60,7 +61,7 @@ static inline void prefix_level(enum spool_order order, const struct flow_record
 		break;
 	case 3:
 		e->high = (v6 ? (uint64_t)load_be16(k->b_ip + 14) : (uint64_t)load_be32(k->b_ip + 12)) << 32 |
-			(uint64_t)k->b_port << 16 | k->vlan;
+			  (uint64_t)k->b_port << 16 | k->vlan;
 		e->low = k->tunnel;
 		break;
 	case LEVEL_TIMES:

@@ -93,7 +93,8 @@ static int compare_records(const void *x, const void *y)
 
 static unsigned top_flows_close(struct output *output, struct output_report *reports)
 {
-	(void)reports;
+	if (!reports)
+		output->count = 0;
 	if (output->count > 0)
 		qsort(output->records, output->count, sizeof(*output->records), compare_records);
 	free(result.records);

@@ -155,16 +155,16 @@ static int short_input(const char *name, const uint8_t *head, size_t bytes)
 
 	if (bytes == 0) {
 		log_error("%s is empty (0 bytes): not even the file header of a capture is there", name);
-		return -EINVAL;
+		return -EBADMSG;
 	}
 	if (magic == PCAP_MAGIC_US || magic == PCAP_MAGIC_NS || magic == __builtin_bswap32(PCAP_MAGIC_US) ||
 		magic == __builtin_bswap32(PCAP_MAGIC_NS)) {
 		log_error("%s: cut off inside its file header (%zu bytes of %zu): it holds no packets", name, bytes,
 			sizeof(struct pcap_file_header));
-		return -EINVAL;
+		return -EBADMSG;
 	}
 	log_error("%s is not a capture file: it has only %zu bytes; flowlane reads pcap, pcapng, and both gzip'ed", name, bytes);
-	return -EINVAL;
+	return -EBADMSG;
 }
 
 static int buffer_open(struct pcap_reader *reader, size_t block_bytes)

@@ -49,7 +49,7 @@ static int open_refuse(struct pcap_reader *reader, const char *why)
 		log_error("%s: cut off inside its file header: it holds no packets", name);
 	else
 		log_error("%s cannot be read as a capture file: %s", name, why);
-	return -EINVAL;
+	return -EBADMSG;
 }
 
 static int lib_link(struct pcap_reader *reader)

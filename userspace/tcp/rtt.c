@@ -90,20 +90,20 @@ static void rtt_quic(struct flow *flow, const struct packet *packet, uint32_t ti
 		rtt_app_sample(flow, ticks, RTT_QUIC_SPIN, ledger);
 }
 
-void rtt_app_update(struct flow *flow, const struct packet *packet, struct ledger *ledger)
+void rtt_app_update(struct flow *flow, const struct packet *packet, enum rtt_app app, struct ledger *ledger)
 {
 	uint32_t tick = rtt_tick(packet->frame->ts_ns);
 
 	if (packet->flags & PACKET_FRAGMENT_LATER)
 		return;
-	switch (flow_app(flow)) {
-	case APP_DNS:
+	switch (app) {
+	case RTT_APP_DNS:
 		rtt_dns(flow, packet, tick, ledger);
 		break;
-	case APP_ICMP_ECHO:
+	case RTT_APP_ICMP_ECHO:
 		rtt_icmp(flow, packet, tick, ledger);
 		break;
-	case APP_QUIC:
+	case RTT_APP_QUIC:
 		rtt_quic(flow, packet, tick, ledger);
 		break;
 	default:

@@ -36,7 +36,23 @@ static inline void rtt_leg_add(struct rtt_leg_stat *stat, uint32_t ticks)
 	stat->samples++;
 }
 
-/* ICMP echo, DNS and the QUIC spin bit: call for each packet of a flow that has a flow_app(), after flow_update(). */
-void rtt_app_update(struct flow *flow, const struct packet *packet, struct ledger *ledger);
+/* What besides TCP can give an RTT. */
+enum rtt_app { RTT_APP_NONE, RTT_APP_DNS, RTT_APP_ICMP_ECHO, RTT_APP_QUIC };
+
+/* By protocol and ports, so that no flow has to be touched to know. */
+static inline enum rtt_app rtt_app(const struct packet *packet)
+{
+	const struct flow_key *key = &packet->key;
+
+	if (key->proto == 17) {
+		if (key->a_port == 53 || key->b_port == 53)
+			return RTT_APP_DNS;
+		return key->a_port == 443 || key->b_port == 443 ? RTT_APP_QUIC : RTT_APP_NONE;
+	}
+	return key->proto == 1 || key->proto == 58 ? RTT_APP_ICMP_ECHO : RTT_APP_NONE;
+}
+
+/* One packet of a flow that is not TCP, after its flow_update(). */
+void rtt_app_update(struct flow *flow, const struct packet *packet, enum rtt_app app, struct ledger *ledger);
 
 #endif

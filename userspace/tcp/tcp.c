@@ -14,7 +14,7 @@
  *   unknown ──SYN──▶ syn_sent ──SYN-ACK──▶ syn_ack ──ACK of the other side──▶ established ──FIN──▶ fin_wait ──FIN of the other──▶ closed
  *      └──────────────────── data with ACK (the handshake was not captured) ──────▲                     RST, from all but closed ──▶ reset
  */
-static void tcp_state_update(struct tcp_flow *tcp, const struct packet *packet)
+static inline void tcp_state_update(struct tcp_flow *tcp, const struct packet *packet)
 {
 	unsigned dir = packet->dir;
 	uint8_t flags = packet->tcp_flags;
@@ -70,37 +70,41 @@ static void tcp_rtt_sample(
 	counter_add(&ledger->rtt_samples[source], 1);
 }
 
+/* The ACK ends exactly at waiting segment i. False: it had waited too long. */
+static bool tcp_rtt_exact(struct tcp_flow *tcp, const struct packet *packet, unsigned i, uint32_t tick, struct ledger *ledger)
+{
+	uint32_t ticks = tick - tcp_samples_group(tcp, i)->sent_tick[i & 3];
+	bool handshake = packet->tcp_flags & TCP_SYN || tcp->state == TCP_STATE_SYN_ACK;
+
+	if (ticks > RTT_MAX_TICKS)
+		return false;
+	if (handshake)
+		tcp->handshake_ticks += ticks;
+	tcp_rtt_sample(tcp, packet, ticks, handshake ? RTT_HANDSHAKE : RTT_SEQ_ACK, ledger);
+	return true;
+}
+
 /*
  * Takes out all waiting segments of the other direction that this ACK covers; the one it ends at gives the sample. Segments
  * that became ambiguous were taken out when that happened (tcp_loss.c). Returns whether there was a sample.
  *
- * Ages are compared in ticks that wrap after 34 s: a segment would have to wait that long while its receiver sends nothing
- * between 30 s and 34 s, and then be acknowledged exactly, without ever being retransmitted, to give a wrong sample.
+ * Ages are ticks that wrap after 34 s: a segment would have to wait that long in a flow that is never silent for 30 s, without
+ * being sent again, and then be acknowledged exactly, to give a wrong sample.
  */
-static bool tcp_ack_samples(struct tcp_flow *tcp, const struct packet *packet, uint32_t tick, struct ledger *ledger)
+static inline bool tcp_ack_samples(struct tcp_flow *tcp, const struct packet *packet, uint32_t tick, struct ledger *ledger)
 {
-	bool sampled = false;
+	unsigned waiting = tcp_samples_of(tcp, !packet->dir), covered, exact;
 
-	for (unsigned bits = tcp_samples_of(tcp, !packet->dir); bits; bits &= bits - 1) {
-		unsigned i = (unsigned)__builtin_ctz(bits);
-		struct tcp_sample sample = *tcp_sample_at(tcp, i);
-		uint32_t ticks = tick - sample.sent_tick;
-		if (ticks > RTT_MAX_TICKS) {
-			tcp->sample_used &= (uint8_t) ~(1u << i);
-			continue;
-		}
-		if (seq_before(packet->tcp_ack, sample.seq_end))
-			continue;
-		tcp->sample_used &= (uint8_t) ~(1u << i);
-		if (packet->tcp_ack != sample.seq_end)
-			continue;
-		bool handshake = packet->tcp_flags & TCP_SYN || tcp->state == TCP_STATE_SYN_ACK;
-		if (handshake)
-			tcp->handshake_ticks += ticks;
-		tcp_rtt_sample(tcp, packet, ticks, handshake ? RTT_HANDSHAKE : RTT_SEQ_ACK, ledger);
-		sampled = true;
+	tcp_samples_compare(&tcp->sample_hot, packet->tcp_ack, &covered, &exact);
+	if (__builtin_expect(waiting > 15, 0)) {
+		unsigned spill_covered, spill_exact;
+		tcp_samples_compare(&tcp->sample_spill, packet->tcp_ack, &spill_covered, &spill_exact);
+		covered |= spill_covered << 4;
+		exact |= spill_exact << 4;
 	}
-	return sampled;
+	exact &= waiting;
+	tcp->sample_used &= (uint8_t) ~(covered & waiting);
+	return exact && tcp_rtt_exact(tcp, packet, (unsigned)__builtin_ctz(exact), tick, ledger);
 }
 
 /* --- sequence space -------------------------------------------------------------------------------------------------- */
@@ -123,50 +127,74 @@ static bool tcp_is_restart(const struct tcp_flow *tcp, const struct packet *pack
 	return packet->tcp_flags & TCP_SYN && tcp->first_seq[packet->dir] != packet->tcp_seq;
 }
 
-static void tcp_segment(struct tcp_flow *tcp, const struct packet *packet, uint32_t length, uint32_t tick, struct ledger *ledger)
+/* A segment that does not simply come next. True: it may be timed. */
+static bool tcp_segment_apart(
+	struct tcp_flow *tcp, const struct packet *packet, uint32_t seq_end, uint32_t tick, struct ledger *ledger)
 {
 	unsigned dir = packet->dir;
 	struct tcp_half *half = &tcp->half[dir];
-	uint32_t seq = packet->tcp_seq, seq_end = seq + length;
 
-	if (__builtin_expect(!(tcp->bits & TCPF_SEEN << dir), 0)) {
+	if (!(tcp->bits & TCPF_SEEN << dir)) {
 		tcp_half_start(tcp, packet, seq_end, tick);
-	} else if (__builtin_expect(seq == half->next_seq, 1)) {
-		half->next_seq = seq_end;
-		half->advance_tick = tick;
 	} else if (tcp_is_restart(tcp, packet)) {
 		tcp->sample_used &= (uint8_t)~tcp_samples_of(tcp, dir);
 		tcp_half_start(tcp, packet, seq_end, tick);
-	} else if (seq_before(half->next_seq, seq)) {
-		tcp_hole_open(tcp, dir, half->next_seq, seq);
+	} else if (seq_before(half->next_seq, packet->tcp_seq)) {
+		tcp_hole_open(tcp, dir, half->next_seq, packet->tcp_seq);
 		half->next_seq = seq_end;
 		half->advance_tick = tick;
 	} else {
 		tcp_segment_old(tcp, packet, seq_end, tick, ledger);
-		tcp_timestamp_sent(tcp, packet, tick);
-		return;
+		return false;
 	}
-	if (__builtin_expect(!tcp_sample_put(tcp, dir, seq_end, tick), 0)) {
+	return true;
+}
+
+/*
+ * Data or not is a coin toss, so an empty segment takes the way of one in sequence: it moves next_seq by nothing, and leaves a
+ * sample that is not marked as used. What remains of branches is predictable, or rare.
+ */
+static inline void tcp_segment(
+	struct tcp_flow *tcp, const struct packet *packet, uint32_t length, uint32_t tick, struct ledger *ledger)
+{
+	unsigned dir = packet->dir;
+	struct tcp_half *half = &tcp->half[dir];
+	uint32_t seq_end = packet->tcp_seq + length;
+	bool timed = length != 0;
+
+	if (__builtin_expect(packet->tcp_seq == half->next_seq && tcp->bits & TCPF_SEEN << dir, 1)) {
+		half->next_seq = seq_end;
+		half->advance_tick = length ? tick : half->advance_tick;
+	} else if (!length) {
+		return;
+	} else {
+		timed = tcp_segment_apart(tcp, packet, seq_end, tick, ledger);
+		if (!timed)
+			tcp_timestamp_sent(tcp, packet, tick);
+	}
+	if (__builtin_expect(!tcp_sample_put(tcp, dir, seq_end, tick, timed), 0)) {
 		counter_add(&ledger->rtt_unqueued, 1);
 		tcp_timestamp_sent(tcp, packet, tick);
-	} else if (__builtin_expect(tcp->bits & TCPF_TS_FLOOR << dir, 0)) {
+	} else if (__builtin_expect(tcp->bits & TCPF_TS_FLOOR << dir, 0) && timed) {
 		tcp_timestamp_sent(tcp, packet, tick);
 	}
 }
 
-void tcp_update(struct tcp_flow *tcp, const struct packet *packet, uint64_t before_ns, struct ledger *ledger)
+static inline void tcp_update_one(const struct tcp_work *work, struct ledger *ledger)
 {
+	struct tcp_flow *tcp = work->tcp;
+	const struct packet *packet = work->packet;
 	unsigned dir = packet->dir;
 	uint64_t now_ns = packet->frame->ts_ns;
 	uint32_t tick = rtt_tick(now_ns);
-	uint32_t length = packet->payload_len + ((packet->tcp_flags & TCP_SYN) != 0) + ((packet->tcp_flags & TCP_FIN) != 0);
+	uint32_t length = packet->payload_len + (packet->tcp_flags >> 1 & 1) + (packet->tcp_flags & 1); /* SYN, FIN */
 
-	if (__builtin_expect(now_ns > before_ns + RTT_MAX_NS, 0)) {
+	if (__builtin_expect(now_ns > work->before_ns + RTT_MAX_NS, 0)) {
 		tcp->sample_used = 0;
 		tcp->bits &= (uint8_t) ~(TCPF_TS_FLOOR * 15);
 	}
 	tcp->flow.tcp_flags[dir] |= packet->tcp_flags;
-	if (packet->tcp_flags & TCP_ACK) {
+	if (__builtin_expect(packet->tcp_flags & TCP_ACK, 1)) {
 		bool sampled = tcp_ack_samples(tcp, packet, tick, ledger);
 		if (__builtin_expect(tcp->bits & TCPF_TS_TIMED << !dir, 0)) {
 			uint32_t ticks;
@@ -176,6 +204,11 @@ void tcp_update(struct tcp_flow *tcp, const struct packet *packet, uint64_t befo
 		tcp_ack_note(tcp, packet, length);
 	}
 	tcp_state_update(tcp, packet);
-	if (length)
-		tcp_segment(tcp, packet, length, tick, ledger);
+	tcp_segment(tcp, packet, length, tick, ledger);
+}
+
+void tcp_update(const struct tcp_work *work, unsigned n, struct ledger *ledger)
+{
+	for (unsigned i = 0; i < n; i++)
+		tcp_update_one(&work[i], ledger);
 }

@@ -17,10 +17,14 @@
 /* True if this packet opens a new connection on a flow that is over: a pure SYN with another ISN. */
 bool tcp_is_reuse(const struct tcp_flow *tcp, const struct packet *packet);
 
-/*
- * One segment. Call after flow_update(); `before_ns` is flow.last_ns from before it: after a long silence nothing that is
- * outstanding can be timed any more.
- */
-void tcp_update(struct tcp_flow *tcp, const struct packet *packet, uint64_t before_ns, struct ledger *ledger);
+/* A segment, and the flow that it was counted into. */
+struct tcp_work {
+	struct tcp_flow *tcp;
+	const struct packet *packet;
+	uint64_t before_ns; /* flow.last_ns before the packet was counted: after a long silence nothing can be timed any more */
+};
+
+/* Segments in the order of their capture, each after its flow_update(). */
+void tcp_update(const struct tcp_work *work, unsigned n, struct ledger *ledger);
 
 #endif

@@ -103,7 +103,7 @@ static void tcp_samples_void(struct tcp_flow *tcp, unsigned dir, uint32_t seq, s
 {
 	for (unsigned bits = tcp_samples_of(tcp, dir); bits; bits &= bits - 1) {
 		unsigned i = (unsigned)__builtin_ctz(bits);
-		if (!seq_before(seq, tcp_sample_at(tcp, i)->seq_end))
+		if (!seq_before(seq, tcp_samples_group(tcp, i)->seq_end[i & 3]))
 			continue;
 		tcp->sample_used &= (uint8_t) ~(1u << i);
 		counter_add(&ledger->rtt_ambiguous, 1);
