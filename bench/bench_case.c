@@ -9,9 +9,11 @@
 #include "core.h"
 #include "decode.h"
 #include "floor.h"
+#include "flowlane/live.h"
 #include "frame_store.h"
+#include "timers.h"
 
-#define FLOW_TIMEOUT_NS	  ((uint64_t)60 * 1000000000)
+#define FLOW_TIMEOUT_NS   ((uint64_t)60 * 1000000000)
 #define EXPIRE_STEP_FLOWS 8 /* flows that time out between two packets of the expiry phase: about what a batch sees under load */
 
 /* One value per round. */
@@ -125,13 +127,19 @@ static void expire_run(struct core *core, const struct frame_store *store, struc
 	series_add(&results->core_expire, start_ns, results->expired);
 }
 
+/* Some more than there are: a full table would evict. */
+static uint32_t max_flows(uint64_t flows)
+{
+	return (uint32_t)(flows + flows / 6 + 64);
+}
+
 static void core_round(const struct bench_options *options, const struct frame_store *store, struct results *results)
 {
 	uint64_t rss = rss_bytes(), seen = 0, start_ns, setup_ns, end_ns;
 	struct core *core;
 	struct core_options core_options = {
 		.seed = HASH_SEED_FIXED,
-		.max_flows = (uint32_t)(options->flows + options->flows / 6 + 64), /* a full table would evict */
+		.max_flows = max_flows(options->flows),
 		.flow_timeout_ns = FLOW_TIMEOUT_NS,
 		.lanes = 1,
 		.on_records = records_count,
@@ -202,6 +210,18 @@ static void decode_round(const struct frame_store *store, struct results *result
 	decoder_destroy(decoder);
 }
 
+/*
+ * What one more flow takes, all structures counted: its slab entry, its share of the buckets, its place in the timer wheel. The
+ * measured bytes_per_flow is the mean over both kinds, and for few flows holds what is fixed (huge pages, the wheel).
+ */
+static double flow_bytes(const struct frame_store *store, uint64_t entry_bytes)
+{
+	struct flow_table_sizes sizes;
+
+	flow_table_sizes(max_flows(store->flows), &sizes);
+	return (double)entry_bytes + (double)sizes.bucket_bytes / (double)store->flows + 64.0 / TIMER_CHUNK_SLOTS;
+}
+
 static void results_print(const struct bench_options *options, const struct frame_store *store, struct results *r)
 {
 	uint64_t samples = 0;
@@ -225,6 +245,8 @@ static void results_print(const struct bench_options *options, const struct fram
 			series_median(&r->floor_all));
 	printf("\"decode_ns_per_packet\":%.1f,\"expire_ns_per_flow\":%.1f,\"flows_expired\":%llu,", series_median(&r->decode),
 		series_median(&r->core_expire), (unsigned long long)r->expired);
+	printf("\"bytes_per_tcp_flow\":%.0f,\"bytes_per_udp_flow\":%.0f,", flow_bytes(store, sizeof(struct tcp_flow)),
+		flow_bytes(store, sizeof(struct flow)));
 	printf("\"tcp_flows\":%llu,\"rtt_samples\":%llu,\"flows_evicted\":%llu,\"setup_packets\":%llu,\"gap_ns\":%llu,\"rounds\":%"
 	       "u}\n",
 		(unsigned long long)store->tcp_flows, (unsigned long long)samples,

@@ -7,8 +7,8 @@
 #include "flowlane/packet.h"
 #include "talk.h"
 
-#define MS	 ((uint64_t)1000000)
-#define SECOND	 ((uint64_t)1000000000)
+#define MS       ((uint64_t)1000000)
+#define SECOND   ((uint64_t)1000000000)
 #define START_NS ((uint64_t)1700000000 * SECOND) /* a fixed day: the capture is the same on every run */
 
 static void demo_http(struct capture *c)

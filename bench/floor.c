@@ -8,8 +8,8 @@
 #include "bytes.h"
 
 struct floor_entry {
-	uint64_t low;	  /* smaller end: address, port; and the protocol */
-	uint64_t high;	  /* greater end */
+	uint64_t low;     /* smaller end: address, port; and the protocol */
+	uint64_t high;    /* greater end */
 	uint64_t packets; /* 0: free */
 	uint64_t bytes;
 };

@@ -2,9 +2,9 @@
  * The floor: the least work that counts packets and bytes per conversation, made as well as we can. The core is compared to it
  * on the same frames in the same run.
  *
- * Parse Ethernet, IPv4 and ports with the checks that this takes; canonical 5-tuple of 16 bytes; one multiply-and-fold hash; batches
- * with prefetch; open addressing with linear probing in huge pages, load at most 0.6; two counters. No VLAN, no IPv6, no TCP state,
- * no timers, no expiry, no direction: what is left out is what the core is paid for.
+ * Parse Ethernet, IPv4 and ports with the checks that this takes; canonical 5-tuple of 16 bytes; one multiply-and-fold hash;
+ * batches with prefetch; open addressing with linear probing in huge pages, load at most 0.5; two counters. No VLAN, no IPv6,
+ * no TCP state, no timers, no expiry, no direction: what is left out is what the core is paid for.
  */
 #ifndef FLOOR_H
 #define FLOOR_H
@@ -22,7 +22,7 @@ struct floor_totals {
 
 struct floor;
 
-/* NULL: no memory. Never holds more than max_flows / 0.6, rounded up to a power of two. */
+/* NULL: no memory. The table has at least twice max_flows entries. */
 struct floor *floor_create(uint64_t max_flows);
 void floor_destroy(struct floor *floor); /* accepts NULL */
 /* n <= FLOWLANE_BATCH. */

@@ -15,8 +15,8 @@ struct load {
 	uint64_t tcp_flows;
 	uint64_t setup_left; /* packets */
 	uint64_t packets_left;
-	uint64_t slot;	  /* of the setup stream: opens flow `slot`, continues the two that are one and two distances behind */
-	unsigned part;	  /* which of the three is next */
+	uint64_t slot;    /* of the setup stream: opens flow `slot`, continues the two that are one and two distances behind */
+	unsigned part;    /* which of the three is next */
 	uint32_t steps[]; /* per flow: packets so far */
 };
 

@@ -12,13 +12,13 @@
 #include "traffic.h"
 
 #define LOAD_TCP_PERCENT 70
-#define LOAD_FRAME_MIN	 64 /* with the FCS, as link rates are counted; four bytes less are captured */
-#define LOAD_FRAME_MAX	 1518
+#define LOAD_FRAME_MIN   64 /* with the FCS, as link rates are counted; four bytes less are captured */
+#define LOAD_FRAME_MAX   1518
 
 enum load_order { LOAD_SETUP_FIRST, LOAD_MIXED };
 
 struct load_options {
-	uint64_t flows;	     /* up to 2^32 - 1 */
+	uint64_t flows;      /* up to 2^32 - 1 */
 	uint64_t packets;    /* in all; what load_next() gives must not be more */
 	uint32_t frame_size; /* LOAD_FRAME_MIN .. LOAD_FRAME_MAX; frames without payload are always 64 */
 	uint64_t seed;

@@ -6,10 +6,10 @@
 #include "bytes.h"
 #include "flowlane/packet.h"
 
-#define WINDOW_SEGMENTS	 8 /* at most this many in flight */
-#define SEGMENT_GAP_NS	 120000
+#define WINDOW_SEGMENTS  8 /* at most this many in flight */
+#define SEGMENT_GAP_NS   120000
 #define REORDER_DELAY_NS 400000
-#define REPEAT_DELAY_NS	 5000000 /* the sender's pause: a repeat comes clearly later than a round trip */
+#define REPEAT_DELAY_NS  5000000 /* the sender's pause: a repeat comes clearly later than a round trip */
 
 static enum talk_side other(enum talk_side side)
 {

@@ -16,12 +16,12 @@ enum talk_side { TALK_CLIENT, TALK_SERVER };
 struct talk {
 	struct capture *capture;
 	struct endpoint end[2]; /* by enum talk_side */
-	uint64_t rtt_ns[2];	/* tap -> that side -> tap */
+	uint64_t rtt_ns[2];     /* tap -> that side -> tap */
 	uint64_t now_ns;
 	uint32_t seq[2];  /* next to send */
 	uint16_t vlan[2]; /* ids, outer first; 0: no tag */
 	bool timestamps;  /* TCP timestamps option */
-	uint32_t ident;	  /* of the next IP header */
+	uint32_t ident;   /* of the next IP header */
 };
 
 /* A bulk transfer: `segments` of `segment_len` bytes, eight at a time. A segment number of 0 means: none. */
@@ -31,7 +31,7 @@ struct bulk {
 	uint32_t segment_len;
 	uint32_t lost_before_tap; /* every so-many-th segment is lost on its way to the tap, which sees only the second copy */
 	uint32_t lost_after_tap;  /* ... behind the tap, which sees both copies */
-	uint32_t reordered;	  /* ... comes 400 us late, behind its successors */
+	uint32_t reordered;       /* ... comes 400 us late, behind its successors */
 };
 
 void talk_init(struct talk *talk, struct capture *capture, struct endpoint client, struct endpoint server, uint64_t start_ns);

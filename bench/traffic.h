@@ -16,18 +16,18 @@
 #include <stdint.h>
 
 #define TRAFFIC_FRAME_MAX  9216
-#define ETHERTYPE_IPV4	   0x0800
-#define ETHERTYPE_ARP	   0x0806
-#define ETHERTYPE_IPV6	   0x86dd
-#define ETHERTYPE_VLAN	   0x8100
-#define ETHERTYPE_QINQ	   0x88a8
+#define ETHERTYPE_IPV4     0x0800
+#define ETHERTYPE_ARP      0x0806
+#define ETHERTYPE_IPV6     0x86dd
+#define ETHERTYPE_VLAN     0x8100
+#define ETHERTYPE_QINQ     0x88a8
 #define ETHERTYPE_BRIDGING 0x6558 /* Ethernet inside GRE */
-#define TRAFFIC_ICMP	   1
-#define TRAFFIC_TCP	   6
-#define TRAFFIC_UDP	   17
+#define TRAFFIC_ICMP       1
+#define TRAFFIC_TCP        6
+#define TRAFFIC_UDP        17
 #define TRAFFIC_FRAGMENT6  44
-#define TRAFFIC_GRE	   47
-#define TRAFFIC_ICMP6	   58
+#define TRAFFIC_GRE        47
+#define TRAFFIC_ICMP6      58
 
 /* Prints "PROGRAM: message" and exits with 2. */
 void traffic_die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
@@ -35,7 +35,7 @@ void traffic_die(const char *format, ...) __attribute__((noreturn, format(printf
 /* One end of a conversation. The MAC address is derived from the IP address. */
 struct endpoint {
 	uint8_t version; /* 4 or 6 */
-	uint8_t ip[16];	 /* IPv4 in the first four bytes */
+	uint8_t ip[16];  /* IPv4 in the first four bytes */
 	uint16_t port;
 };
 

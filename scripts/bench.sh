@@ -1,5 +1,6 @@
 #!/bin/bash
-# The benchmarks: the core per packet beside its floor, then file to flows beside tcpdump, softflowd and nfpcapd.
+# The benchmarks: the core per packet beside its floor, the outputs per record, then file to flows beside tcpdump, softflowd and
+# nfpcapd.
 #
 #   scripts/bench.sh            all sizes, some minutes; needs 6 GB of memory and 4 GB of disk
 #   scripts/bench.sh --quick    small sizes, under a minute: shows that it works, numbers mean little
@@ -8,7 +9,7 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-flows=1000000 packets=10000000 rounds=5
+flows=1000000 packets=10000000 rounds=5 records=1000000
 core=()
 
 die() {
@@ -20,7 +21,7 @@ say() { printf '\n== %s\n' "$*" >&2; }
 case ${1:-} in
 "") ;;
 --quick)
-	flows=50000 packets=500000 rounds=2
+	flows=50000 packets=500000 rounds=2 records=50000
 	core=(--case "10k,100k" --packets 2M --rounds 2)
 	;;
 *)
@@ -37,7 +38,7 @@ say "build (cmake --preset release)"
 build() {
 	cd "$root"
 	cmake --preset release
-	cmake --build --preset release --target flowlane make_capture bench_core
+	cmake --build --preset release --target flowlane make_capture bench_core bench_sinks
 }
 (build) >"$directory/build.log" 2>&1 || {
 	tail -25 "$directory/build.log" >&2
@@ -69,13 +70,17 @@ bench_core "${core[@]}" >"$directory/core.json"
 cat "$directory/core.json"
 python3 - "$directory/core.json" >&2 <<'END'
 import json, sys
-print(f"\n{'flows':>9} {'packets':>9} {'ns/packet':>10} {'floor':>7} {'ratio':>6} {'decode':>7} {'set-up':>7} {'floor':>7} {'expiry/flow':>12} {'bytes/flow':>11}")
+print(f"\n{'flows':>9} {'packets':>9} {'ns/packet':>10} {'floor':>7} {'ratio':>6} {'decode':>7} {'set-up':>7} {'floor':>7} {'expiry/flow':>12} {'bytes/flow':>11} {'TCP':>5} {'UDP':>5}")
 for line in map(json.loads, open(sys.argv[1])):
     if line["bench"] == "core":
         print(f"{line['flows']:9} {line['packets']:9} {line['ns_per_packet']:10.1f} {line['floor_ns_per_packet']:7.1f} {line['ratio']:6.2f} "
               f"{line['decode_ns_per_packet']:7.1f} {line['ns_per_packet_setup']:7.1f} {line['floor_ns_per_packet_setup']:7.1f} "
-              f"{line['expire_ns_per_flow']:12.1f} {line['bytes_per_flow']:11.0f}")
+              f"{line['expire_ns_per_flow']:12.1f} {line['bytes_per_flow']:11.0f} {line['bytes_per_tcp_flow']:5} {line['bytes_per_udp_flow']:5}")
 END
+
+say "flow outputs: ns per record ($records records)"
+bench_sinks "$records" "$directory" >"$directory/sinks.json"
+cat "$directory/sinks.json"
 
 say "file to flows: $packets packets of 64 bytes, $flows flows, page cache warm"
 make_capture --flows "$flows" --packets "$packets" "$directory/load.pcap" >&2

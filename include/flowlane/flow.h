@@ -15,9 +15,10 @@
 
 #include "flowlane/flow_key.h"
 
-/* RTTs are held as 32-bit counts of 8 ns: whole microseconds stay exact (1 us = 125), and the range is 34 s. */
+/* RTTs are held as 32-bit counts of 8 ns: whole microseconds stay exact (1 us = 125). They wrap after 34 s; half of that is the
+ * longest RTT, so that an ACK from before its segment (captures are not always in order) is told from one long after it. */
 #define RTT_TICK_NS 8
-#define RTT_MAX_NS  ((uint64_t)30 * 1000 * 1000 * 1000) /* older than this: no sample (counted) */
+#define RTT_MAX_NS  ((uint64_t)17 * 1000 * 1000 * 1000) /* longer than this: no sample */
 
 enum rtt_source {
 	RTT_HANDSHAKE, /* SYN -> SYN-ACK, SYN-ACK -> ACK */
@@ -35,9 +36,20 @@ enum rtt_leg { RTT_TO_SERVER, RTT_TO_CLIENT, RTT_LEG_COUNT };
 struct rtt_stat {
 	uint32_t last; /* ticks of RTT_TICK_NS */
 	uint32_t min;
-	uint32_t ewma;	  /* alpha 1/8 */
+	uint32_t ewma;    /* alpha 1/8 */
 	uint32_t samples; /* 0: the three above mean nothing */
 };
+
+/* One measurement, for those who want them all. */
+struct rtt_sample {
+	uint64_t ts_ns; /* of the packet that answered */
+	uint32_t ticks;
+	uint8_t source; /* enum rtt_source */
+	uint8_t dir;    /* of the packet that answered: 0: sent by A */
+	uint8_t unused[6];
+	struct flow_key key;
+};
+_Static_assert(sizeof(struct rtt_sample) == 64, "one line");
 
 struct rtt_leg_stat {
 	uint32_t min;
@@ -63,7 +75,7 @@ enum flow_client { CLIENT_UNKNOWN, CLIENT_A_TO_B, CLIENT_B_TO_A };
 enum flow_end {
 	FLOW_END_TIMEOUT,  /* idle for --flow-timeout-s, or half-open/closed under memory pressure */
 	FLOW_END_EVICTION, /* the table was full */
-	FLOW_END_REUSE,	   /* a new connection on the same 5-tuple */
+	FLOW_END_REUSE,    /* a new connection on the same 5-tuple */
 	FLOW_END_COUNT,
 	FLOW_ALIVE = FLOW_END_COUNT, /* still in the table when the input ended */
 };
@@ -71,9 +83,9 @@ enum flow_end {
 struct flow_record {
 	struct flow_key key;
 	uint8_t tcp_state; /* enum tcp_state */
-	uint8_t client;	   /* enum flow_client */
-	uint8_t end;	   /* enum flow_end */
-	uint8_t tos;	   /* of the first packet */
+	uint8_t client;    /* enum flow_client */
+	uint8_t end;       /* enum flow_end */
+	uint8_t tos;       /* of the first packet */
 	uint64_t first_ns;
 	uint64_t last_ns;
 	uint64_t end_ns;      /* packet time at which it left: last + timeout, or the packet that pushed it out; ALIVE: last_ns */
@@ -91,7 +103,7 @@ struct flow_record {
 _Static_assert(sizeof(struct flow_record) == 176, "no hidden padding: the spool writes it as it is");
 
 const char *tcp_state_name(enum tcp_state state);    /* "established"; NULL for TCP_STATE_NONE */
-const char *flow_end_name(enum flow_end end);	     /* "timeout" */
+const char *flow_end_name(enum flow_end end);        /* "timeout" */
 const char *rtt_source_name(enum rtt_source source); /* "seq_ack" */
 
 #endif

@@ -17,11 +17,11 @@
 #include "flowlane/flow.h"
 
 enum flow_flag {
-	FLOW_ARMED = 1 << 0,	   /* this slot is in the timer wheel (a slot is there at most once, also while it is free) */
-	FLOW_FIRST_B = 1 << 1,	   /* the first packet was sent by B */
+	FLOW_ARMED = 1 << 0,       /* this slot is in the timer wheel (a slot is there at most once, also while it is free) */
+	FLOW_FIRST_B = 1 << 1,     /* the first packet was sent by B */
 	FLOW_APP_PENDING = 1 << 2, /* app_id and hot.pending_tick hold an unanswered request */
-	FLOW_SPIN = 1 << 3,	   /* QUIC: last spin bit */
-	FLOW_QUIC = 1 << 4,	   /* QUIC: a long header was seen, so short headers carry a spin bit */
+	FLOW_SPIN = 1 << 3,        /* QUIC: last spin bit */
+	FLOW_QUIC = 1 << 4,        /* QUIC: a long header was seen, so short headers carry a spin bit */
 };
 
 struct flow {
@@ -48,11 +48,11 @@ struct flow {
 	uint8_t packets_carry[2];
 	uint8_t overhead_carry[2];
 	uint16_t app_id; /* of the unanswered request */
-	uint8_t flags;	 /* enum flow_flag */
-	uint8_t tos;	 /* of the first packet */
+	uint8_t flags;   /* enum flow_flag */
+	uint8_t tos;     /* of the first packet */
 	union {
 		struct rtt_stat rtt; /* not TCP */
-		struct {	     /* TCP: a TSval waiting for its echo, by the direction that sent it */
+		struct {             /* TCP: a TSval waiting for its echo, by the direction that sent it */
 			uint32_t ts_value[2];
 			uint32_t ts_tick[2];
 		};
@@ -76,15 +76,15 @@ struct tcp_hole {
 #define TCP_HOLES   2 /* per direction; when more are open the oldest counts as seen */
 
 enum tcp_flag_bit {
-	TCPF_SEEN = 1 << 0,	/* and << 1 for B: next_seq is valid */
-	TCPF_FIN = 1 << 2,	/* FIN sent by A (<< 1: B) */
+	TCPF_SEEN = 1 << 0,     /* and << 1 for B: next_seq is valid */
+	TCPF_FIN = 1 << 2,      /* FIN sent by A (<< 1: B) */
 	TCPF_TS_FLOOR = 1 << 4, /* ts_value holds a lower bound */
 	TCPF_TS_TIMED = 1 << 6, /* ts_value was sent at ts_tick for the first time */
 };
 
 struct tcp_half {
 	uint32_t next_seq;     /* highest sequence number sent, plus one */
-	uint32_t ack;	       /* last acknowledgement number sent; 0: none yet */
+	uint32_t ack;          /* last acknowledgement number sent; 0: none yet */
 	uint32_t advance_tick; /* when next_seq last moved */
 };
 
@@ -93,23 +93,24 @@ struct tcp_flow {
 
 	/* segments: sequence spaces, and the first samples */
 	struct tcp_half half[2];
-	uint16_t window[2];  /* last advertised, unscaled */
-	uint8_t state;	     /* enum tcp_state */
-	uint8_t bits;	     /* enum tcp_flag_bit */
-	uint8_t sample_used; /* bit i: sample i is taken */
-	uint8_t sample_dir;  /* bit i: its segment was sent by B */
+	uint16_t window[2];     /* last advertised, unscaled */
+	uint8_t state;          /* enum tcp_state */
+	uint8_t bits;           /* enum tcp_flag_bit */
+	uint8_t sample_used[2]; /* by the segment's sender; bit i: sample i is taken */
 	struct tcp_samples sample_hot;
 
 	/* samples: results */
-	struct rtt_stat rtt;
-	struct rtt_leg_stat leg[RTT_LEG_COUNT];
+	uint32_t rtt_last; /* ticks; valid if a leg has samples */
+	uint32_t rtt_ewma;
+	struct rtt_leg_stat leg[2]; /* by the side that answered; who is the client is asked at the end of the flow */
 	uint32_t retransmissions;
 	uint32_t out_of_order;
 	uint32_t handshake_ticks; /* SYN to the ACK of the SYN-ACK; 0: not seen. The reordering threshold */
-	uint32_t first_seq[2];	  /* of the SYN, or of the first segment seen */
-	uint16_t dup_ack_ms;	  /* time of the last duplicate ACK, ms, wraps: only its neighbourhood is asked for */
-	uint8_t client;		  /* enum flow_client */
-	uint8_t unused;
+	uint32_t first_seq[2];    /* of the SYN, or of the first segment seen */
+	uint16_t dup_ack_ms;      /* time of the last duplicate ACK, ms, wraps: only its neighbourhood is asked for */
+	uint8_t client;           /* enum flow_client */
+	uint8_t hole_epoch[2];    /* GiB sent when holes were last looked at, by direction; wraps */
+	uint8_t unused[7];
 
 	/* spill: holes and the further samples */
 	struct tcp_hole hole[2][TCP_HOLES];
@@ -117,7 +118,7 @@ struct tcp_flow {
 };
 _Static_assert(sizeof(struct tcp_flow) == 320, "five lines");
 _Static_assert(offsetof(struct tcp_flow, half) == 128, "segments is a line");
-_Static_assert(offsetof(struct tcp_flow, rtt) == 192, "samples is a line");
+_Static_assert(offsetof(struct tcp_flow, rtt_last) == 192, "samples is a line");
 _Static_assert(offsetof(struct tcp_flow, hole) == 256, "spill is a line");
 
 static inline uint8_t flow_proto(const struct flow *flow)

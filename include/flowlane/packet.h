@@ -80,7 +80,7 @@ struct packet {
 	uint8_t ttl;           /* or hop limit */
 	uint8_t icmp_type;     /* ICMP and ICMPv6 only */
 	uint8_t icmp_code;
-	uint16_t vlan;         /* outermost VLAN id as seen, 0xffff: untagged (whether or not it is in the key) */
+	uint16_t vlan;         /* outermost VLAN id as seen, 0xffff: untagged (whether or not it is in the key); not those inside a tunnel */
 	uint16_t echo_seq;     /* ICMP echo request / reply: sequence number */
 	uint8_t unused[32];    /* zero */
 };

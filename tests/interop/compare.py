@@ -178,7 +178,8 @@ def _why_refused(path, run):
         return "capture", str(error)
     if links - flowlane_run.LINKS:
         return "flowlane", f"link type {', '.join(map(str, sorted(links - flowlane_run.LINKS)))}"
-    return None
+    complaint = flowlane_run.libpcap_complaint(path)
+    return ("libpcap", complaint) if complaint and complaint in run.stderr else None
 
 
 def compare_file(path, name, binary, cache=None, samples_option=None):

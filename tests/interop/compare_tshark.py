@@ -69,6 +69,7 @@ def report_totals(report, results, counts, explained, unexplained, seconds):
         ("captures compared", f"{len(compared)} of {len(results)}"),
         ("captures that tshark does not read whole", aside["tshark"]),
         ("captures of link types that flowlane refuses", aside["flowlane"]),
+        ("captures that libpcap does not read (pcapng with unlike interfaces)", aside["libpcap"]),
         ("frames", counts["frames"]),
         ("TCP and UDP conversations", f"{counts['conversations']} with {counts['packets']} packets"),
         ("TCP records of flowlane / streams of tshark", f"{counts['records']} / {counts['streams']}"),

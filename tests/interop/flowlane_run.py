@@ -55,6 +55,13 @@ def run_flowlane(binary, *arguments, timeout=120):
     return Run(process.returncode, text, usage.ru_utime + usage.ru_stime)
 
 
+def libpcap_complaint(path):
+    """Why libpcap, as tcpdump uses it, does not read the file to its end; None if it does."""
+    run = subprocess.run(["tcpdump", "-n", "-r", path, "-w", os.devnull], capture_output=True, timeout=60)
+    lines = run.stderr.decode(errors="replace").splitlines()
+    return lines[-1].removeprefix("tcpdump: ").removeprefix("pcap_loop: ") if run.returncode and lines else None
+
+
 def has_option(binary, option):
     run = subprocess.run([binary, "--help"], capture_output=True, timeout=30)
     return option in run.stdout.decode(errors="replace")

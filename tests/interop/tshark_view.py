@@ -21,7 +21,7 @@ ipv6.src ipv6.dst ipv6.nxt ipv6.opt.mipv6.home_address _ws.col.Destination
 ipv6.fraghdr.ident ipv6.fraghdr.more ipv6.fraghdr.offset ipv6.fraghdr.nxt
 tcp.srcport tcp.dstport tcp.stream tcp.hdr_len tcp.urgent_pointer tcp.len
 udp.srcport udp.dstport udp.length
-tcp.analysis.ack_rtt tcp.analysis.retransmission tcp.analysis.out_of_order tcp.analysis.keep_alive
+tcp.analysis.ack_rtt tcp.analysis.acks_frame tcp.analysis.retransmission tcp.analysis.out_of_order tcp.analysis.keep_alive
 dns.time icmp.resptime
 """.split()
 
@@ -42,6 +42,7 @@ TUNNELS = frozenset(
     "eth ethertype vlan ieee8021ad llc mpls pwethheuristic pwethcw pwethnocw pppoes ppp gre erspan vxlan vxlan_gpe geneve gtp "
     "teredo sll null loop raw ipv6.hopopts ipv6.routing ipv6.dstopts ipv6.fraghdr mipv6 ah".split()
 )
+UDP_TUNNELS = frozenset("vxlan vxlan_gpe geneve gtp teredo".split())  # the only ones of them that may follow UDP
 FRAGMENT_TIMEOUT_NS = 30 * 10**9  # flowlane forgets first fragments after that
 PROTO_NONE = 59
 L4 = ("tcp", "udp")
@@ -190,7 +191,11 @@ def walk(row):
     """From the outermost header to the innermost good one that flowlane opens."""
     cursor = _Cursor(row)
     chain, current = (), None
+    before = None
     for layer in row["frame.protocols"].split(":"):
+        if before == "udp" and layer not in UDP_TUNNELS:
+            break
+        before = layer
         if layer in ("ip", "ipv6"):
             if current:
                 chain += (current,)
@@ -273,8 +278,9 @@ def _add_tcp(conversation, row, now):
     # "fast" and "spurious" retransmissions are marked as plain ones as well.
     conversation.retransmissions += bool(row["tcp.analysis.retransmission"])
     conversation.out_of_order += bool(row["tcp.analysis.out_of_order"])
-    if row["tcp.analysis.ack_rtt"]:
-        conversation.ack_rtts.append((now, nanoseconds(row["tcp.analysis.ack_rtt"].split(",")[0])))
+    if row["tcp.analysis.acks_frame"]:
+        # An RTT of 0 (equal time stamps) is no field of its own in tshark's tree, but the acknowledged frame is.
+        conversation.ack_rtts.append((now, nanoseconds(row["tcp.analysis.ack_rtt"].split(",")[0] or "0")))
 
 
 def _add_frame(view, row, fragments):

@@ -171,10 +171,10 @@ static inline void decode_case_run(const struct decode_case *c)
 	case_truncate(c, &there);
 }
 
-#define RUN_CASES(cases)                                                                                               \
-	do {                                                                                                           \
-		for (size_t case_index = 0; case_index < sizeof(cases) / sizeof((cases)[0]); case_index++)             \
-			decode_case_run(&(cases)[case_index]);                                                         \
+#define RUN_CASES(cases)                                                                                                           \
+	do {                                                                                                                       \
+		for (size_t case_index = 0; case_index < sizeof(cases) / sizeof((cases)[0]); case_index++)                         \
+			decode_case_run(&(cases)[case_index]);                                                                     \
 	} while (0)
 
 #endif

@@ -8,10 +8,10 @@
 #include "bytes.h"
 #include "decode.h"
 
-#define INVARIANT(condition)                                                                                           \
-	do {                                                                                                           \
-		if (!(condition))                                                                                      \
-			return #condition;                                                                             \
+#define INVARIANT(condition)                                                                                                       \
+	do {                                                                                                                       \
+		if (!(condition))                                                                                                  \
+			return #condition;                                                                                         \
 	} while (0)
 
 static inline const char *no_flow_broken(const struct packet *p)

@@ -22,6 +22,7 @@
 #include "flowlane/live.h"
 #include "flowlane/packet.h"
 #include "flow_identity.h"
+#include "flow_record.h"
 #include "flow_update.h"
 #include "hash.h"
 #include "tcp.h"
@@ -197,7 +198,7 @@ static inline void tcp_feed_packet(struct tcp_rig *rig, const struct packet *pac
 	}
 	struct tcp_work work = { &rig->tcp, packet, flow->last_ns };
 	flow_update(flow, packet);
-	tcp_update(&work, 1, &rig->ledger);
+	tcp_update(&work, 1, &(struct rtt_results){ .ledger = &rig->ledger });
 }
 
 /* With TCP options, of which all n bytes were captured, and nothing behind them. */
@@ -232,6 +233,15 @@ static inline void tcp_play(struct tcp_rig *rig, const struct tcp_step *steps)
 {
 	for (unsigned i = 0; i < TCP_STEPS && !tcp_step_is_end(&steps[i]); i++)
 		tcp_feed(rig, &steps[i]);
+}
+
+/* What the flow came to, as sinks get it. */
+static inline struct flow_record tcp_result(const struct tcp_rig *rig)
+{
+	struct flow_record record;
+
+	flow_record_fill(&record, &rig->tcp.flow, FLOW_ALIVE, rig->tcp.flow.last_ns);
+	return record;
 }
 
 /* --- scripts with what must come out --------------------------------------------------------------------------------- */
@@ -269,13 +279,13 @@ static inline bool tcp_case_holds(const struct tcp_case *row, unsigned setting)
 
 	tcp_rig_start(&rig, &tcp_settings[setting]);
 	tcp_play(&rig, row->steps);
-	const struct tcp_flow *tcp = &rig.tcp;
-	bool good = tcp_same(row->name, setting, "state", tcp->state, row->want.state);
-	good &= tcp_same(row->name, setting, "client", tcp->client, clients[rig.setting.mirror][row->want.client]);
-	good &= tcp_same(row->name, setting, "retransmissions", tcp->retransmissions, row->want.retransmissions);
-	good &= tcp_same(row->name, setting, "out of order", tcp->out_of_order, row->want.out_of_order);
-	good &= tcp_same(row->name, setting, "RTT samples", tcp->rtt.samples, row->want.samples);
-	good &= tcp_same(row->name, setting, "last RTT (8 ns)", tcp->rtt.last, TICKS_US(row->want.last_us));
+	struct flow_record result = tcp_result(&rig);
+	bool good = tcp_same(row->name, setting, "state", result.tcp_state, row->want.state);
+	good &= tcp_same(row->name, setting, "client", result.client, clients[rig.setting.mirror][row->want.client]);
+	good &= tcp_same(row->name, setting, "retransmissions", result.retransmissions, row->want.retransmissions);
+	good &= tcp_same(row->name, setting, "out of order", result.out_of_order, row->want.out_of_order);
+	good &= tcp_same(row->name, setting, "RTT samples", result.rtt.samples, row->want.samples);
+	good &= tcp_same(row->name, setting, "last RTT (8 ns)", result.rtt.last, TICKS_US(row->want.last_us));
 	good &= tcp_same(row->name, setting, "port reuses", rig.reuses, row->want.reuses);
 	return good;
 }
@@ -285,11 +295,13 @@ static inline void tcp_cases_check(const struct tcp_case *rows, size_t n)
 	unsigned wrong = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		for (unsigned setting = 0; setting < ROWS(tcp_settings); setting++)
-			wrong += !tcp_case_holds(&rows[i], setting);
+		unsigned setting = 0;
+		while (setting < ROWS(tcp_settings) && tcp_case_holds(&rows[i], setting))
+			setting++;
+		wrong += setting < ROWS(tcp_settings);
 	}
 	if (wrong)
-		fail_msg("%u of %zu scripts played wrong", wrong, n * ROWS(tcp_settings));
+		fail_msg("%u of %zu scripts played wrong", wrong, n);
 }
 
 /* The window of nearly all segments, and the usual beginning: A is the client, 1000 and 5000 are the ISNs, 15 ms to the server

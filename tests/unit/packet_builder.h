@@ -162,8 +162,8 @@ static inline void pb_ipv4(struct packet_builder *b, const char *src, const char
 }
 
 /* offset_bytes: a multiple of 8. */
-static inline void pb_ipv4_fragment(struct packet_builder *b, const char *src, const char *dst, uint8_t proto, uint16_t id,
-	uint16_t offset_bytes, bool more)
+static inline void pb_ipv4_fragment(
+	struct packet_builder *b, const char *src, const char *dst, uint8_t proto, uint16_t id, uint16_t offset_bytes, bool more)
 {
 	pb_ipv4_full(b, src, dst, proto, id, (uint16_t)(offset_bytes / 8 | (more ? 0x2000 : 0)), NULL, 0);
 }

@@ -303,6 +303,12 @@ static void family_osi(struct packet_builder *b, const struct ends *e)
 	tcp4(b, e);
 }
 
+static void family_ethertype(struct packet_builder *b, const struct ends *e)
+{
+	pb_be32(b, 0x0f000800);
+	tcp4(b, e);
+}
+
 static void nothing(struct packet_builder *b, const struct ends *e)
 {
 	(void)b;
@@ -361,6 +367,7 @@ static const struct decode_case links[] = {
 	{ "NULL, little-endian", null_little, TCP4, .link = CASE_LINK_NULL },
 	{ "NULL, big-endian, macOS IPv6", null_big, TCP6, .link = CASE_LINK_NULL },
 	{ "NULL, OSI", family_osi, .link = CASE_LINK_NULL, .verdict = VERDICT_NOFLOW_OTHER_FAMILY },
+	{ "NULL, EtherType in the last bytes", family_ethertype, TCP4, .link = CASE_LINK_NULL },
 	{ "NULL, nothing", nothing, .link = CASE_LINK_NULL, .verdict = VERDICT_DROP_LINK_SHORT },
 	{ "LOOP, family 10", family_10, TCP6, .link = LINK_LOOP },
 	{ "LOOP, family 24", family_24, TCP6, .link = LINK_LOOP },

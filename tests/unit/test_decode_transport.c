@@ -186,7 +186,7 @@ static void ospf(struct packet_builder *b, const struct ends *e)
 	pb_fill(b, 44);
 }
 
-#define ECHO .a_port = 0x1234, .b_port = 0x1234
+#define ECHO                  .a_port = 0x1234, .b_port = 0x1234
 #define TYPE_CODE(type, code) .a_port = (type) << 8 | (code), .b_port = (type) << 8 | (code)
 
 static const struct decode_case transports[] = {

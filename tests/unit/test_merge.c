@@ -74,6 +74,7 @@ static void merge__input_already_what_it_should_be__same_bytes(void **state)
 		capture_record(&capture, T0 + i / 3 * 1000, i, 2 * i);
 	const char *in = capture_write_cut(&capture, "in", capture.size);
 	assert_int_equal(MERGE(out_path, in), 0);
+	assert_null(strstr(capture_said, "late")); /* equal times are in order */
 
 	FILE *file = fopen(out_path, "rb");
 	uint8_t *bytes = malloc(capture.size + 1);
@@ -171,6 +172,15 @@ static void merge__link_types_differ__refused_by_name(void **state)
 	assert_said("a has EN10MB (1), ");
 	assert_said("cooked has LINUX_SLL (113)");
 	assert_false(exists(out_path));
+
+	struct capture mixed = { 0 };
+	pcapng_section(&mixed);
+	pcapng_interface(&mixed, LINK_ETHERNET, 0, 0);
+	pcapng_interface(&mixed, LINK_RAW, 0, 0);
+	pcapng_packet(&mixed, 0, 1, 1000, 4, 4);
+	pcapng_packet(&mixed, 1, 1, 1000, 4, 4);
+	assert_int_equal(MERGE(out_path, a, capture_write(&mixed, "mixed")), EXIT_USAGE);
+	assert_said("mixed has packets of several");
 }
 
 static void merge__out_in_the_way__refused(void **state)

@@ -1,8 +1,10 @@
 #include "sink_helper.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "export.h"
 #include "flowlane/top_flows.h"
 #include "spool.h"
 #include "spool_sort.h"
@@ -142,28 +144,37 @@ static void spool__when_the_output_has_no_directory_to_write_in__then_runs_go_to
 	check_spool(2, 50, 500, "/proc/nowhere/flows.json");
 }
 
-static void spool__when_runs_cannot_be_written__then_lost_is_counted_and_said_once(void **state)
+/* Gives a lane with room for ten records a hundred, on a disk where two runs of ten fit: twenty in runs and the last ten in memory
+ * stay. A file size limit stands in for the full disk. Returns what was said; free() it. */
+static char *fill_beyond_the_disk(struct spool **spool)
 {
 	struct flow_record *records = records_make(100, 5);
 	struct rlimit old, small;
 	struct spool_lane *lane;
-	struct spool *spool;
-	unsigned given = 0;
 
-	(void)state;
 	signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(spool_open("test", scratch_path("x"), SPOOL_BY_BYTES, 10 * sizeof(struct flow_record), &spool), 0);
-	assert_int_equal(spool_attach(spool, 0, &lane), 0);
+	assert_int_equal(spool_open("test", scratch_path("x"), SPOOL_BY_BYTES, 10 * sizeof(struct flow_record), spool), 0);
+	assert_int_equal(spool_attach(*spool, 0, &lane), 0);
 	messages_begin();
 	getrlimit(RLIMIT_FSIZE, &old);
 	small = old;
-	small.rlim_cur = 25 * sizeof(struct flow_record); /* two runs of ten fit */
+	small.rlim_cur = 25 * sizeof(struct flow_record);
 	setrlimit(RLIMIT_FSIZE, &small);
 	for (unsigned i = 0; i < 100; i++)
 		spool_add(lane, &records[i]);
 	setrlimit(RLIMIT_FSIZE, &old);
-	char *messages = messages_end();
-	spool_finish(spool);
+	free(records);
+	spool_finish(*spool);
+	return messages_end();
+}
+
+static void spool__when_runs_cannot_be_written__then_lost_is_counted_and_said_once(void **state)
+{
+	struct spool *spool;
+	unsigned given = 0;
+
+	(void)state;
+	char *messages = fill_beyond_the_disk(&spool);
 	assert_int_equal(spool_count(spool), 30);
 	assert_int_equal(spool_lost(spool), 70);
 	assert_int_equal(count_of(messages, "\n"), 1);
@@ -174,7 +185,28 @@ static void spool__when_runs_cannot_be_written__then_lost_is_counted_and_said_on
 	spool_cursor_close(cursor);
 	spool_close(spool);
 	free(messages);
-	free(records);
+}
+
+static void export_run__when_the_spool_lost_records__then_the_file_stays_a_part(void **state)
+{
+	struct output_report report;
+	struct export_job job;
+	struct spool *spool;
+
+	(void)state;
+	assert_int_equal(export_open(&job, &export_json, scratch_path("flows.json"), false), 0);
+	free(fill_beyond_the_disk(&spool));
+	messages_begin();
+	export_run(&job, 1, spool, &report);
+	char *messages = messages_end();
+	assert_int_equal(report.records, 30);
+	assert_int_equal(report.lost, 70);
+	assert_int_equal(report.error, -EFBIG);
+	assert_string_equal(report.path, scratch_path("flows.json.part"));
+	assert_false(file_exists(scratch_path("flows.json")));
+	assert_non_null(strstr(messages, report.path));
+	free(messages);
+	spool_close(spool);
 }
 
 static void top_flows__when_more_flows_than_asked_for__then_the_largest_in_order(void **state)
@@ -211,6 +243,7 @@ int main(void)
 		TEST(spool__when_lanes_and_runs_vary__then_the_order_does_not),
 		TEST(spool__when_the_output_has_no_directory_to_write_in__then_runs_go_to_tmpdir),
 		TEST(spool__when_runs_cannot_be_written__then_lost_is_counted_and_said_once),
+		TEST(export_run__when_the_spool_lost_records__then_the_file_stays_a_part),
 		TEST(top_flows__when_more_flows_than_asked_for__then_the_largest_in_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,8 +177,8 @@ static void flags__when_segments_pass__then_ored_by_direction(void **context)
 		struct tcp_rig rig;
 		tcp_rig_start(&rig, &tcp_settings[mirror]);
 		tcp_play(&rig, steps);
-		assert_int_equal(rig.tcp.flow.tcp_flags[mirror], TCP_SYN | TCP_ACK | TCP_PSH);
-		assert_int_equal(rig.tcp.flow.tcp_flags[!mirror], TCP_SYN | TCP_ACK | TCP_RST);
+		assert_int_equal(tcp_result(&rig).tcp_flags[mirror], TCP_SYN | TCP_ACK | TCP_PSH);
+		assert_int_equal(tcp_result(&rig).tcp_flags[!mirror], TCP_SYN | TCP_ACK | TCP_RST);
 	}
 }
 

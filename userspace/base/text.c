@@ -4,20 +4,19 @@
 
 #include "poison.h"
 
-/* "00" to "99": two digits for each division. */
 #define TEXT_TENS(t) t "0" t "1" t "2" t "3" t "4" t "5" t "6" t "7" t "8" t "9"
-static const char text_pairs[200 + 1] = TEXT_TENS("0") TEXT_TENS("1") TEXT_TENS("2") TEXT_TENS("3") TEXT_TENS("4") TEXT_TENS("5")
+const char text_pairs[201] = TEXT_TENS("0") TEXT_TENS("1") TEXT_TENS("2") TEXT_TENS("3") TEXT_TENS("4") TEXT_TENS("5")
 	TEXT_TENS("6") TEXT_TENS("7") TEXT_TENS("8") TEXT_TENS("9");
 
-static unsigned text_u64_length(uint64_t value)
+/* For values from 10 on: log10 from the bits, 1233 / 4096 being log10(2), then at most one too few. */
+static inline unsigned text_u64_length(uint64_t value)
 {
-	unsigned length = 1;
+	static const uint64_t powers[] = { 1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000,
+		100000000000, 1000000000000, 10000000000000, 100000000000000, 1000000000000000, 10000000000000000,
+		100000000000000000, 1000000000000000000, 10000000000000000000u };
+	unsigned length = (64 - (unsigned)__builtin_clzll(value)) * 1233 >> 12;
 
-	while (value >= 10000) {
-		value /= 10000;
-		length += 4;
-	}
-	return length + (value >= 10) + (value >= 100) + (value >= 1000);
+	return length + (value >= powers[length]);
 }
 
 char *text_u64(char *out, uint64_t value)

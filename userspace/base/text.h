@@ -8,28 +8,34 @@
 #include <stdint.h>
 #include <string.h>
 
-#define TEXT_U64_MAX	  20
+#define TEXT_U64_MAX      20
 #define TEXT_DECIMAL_MAX  22 /* 20 digits, a point, and a 0 before it */
-#define TEXT_IPV4_MAX	  16
-#define TEXT_IPV6_MAX	  40
+#define TEXT_IPV4_MAX     16
+#define TEXT_IPV6_MAX     40
 #define TEXT_ENDPOINT_MAX (TEXT_IPV6_MAX + 9)
 
 char *text_u64(char *out, uint64_t value);
+
+/* "00" "01" ... "99": two digits for each division. */
+extern const char text_pairs[201];
 
 /* value counts units of 10^-digits: (15200, 3) is "15.200". The divisions fold when `digits` (1 to 9) is a constant. */
 static inline char *text_decimal(char *out, uint64_t value, unsigned digits)
 {
 	uint64_t scale = 1;
+	unsigned at = digits;
 
 	for (unsigned i = 0; i < digits; i++)
 		scale *= 10;
 	uint32_t fraction = (uint32_t)(value % scale);
 	out = text_u64(out, value / scale);
 	*out = '.';
-	for (unsigned i = digits; i > 0; i--) {
-		out[i] = (char)('0' + fraction % 10);
-		fraction /= 10;
+	for (; at >= 2; at -= 2) {
+		memcpy(out + at - 1, text_pairs + 2 * (fraction % 100), 2);
+		fraction /= 100;
 	}
+	if (at)
+		out[1] = (char)('0' + fraction);
 	return out + 1 + digits;
 }
 

@@ -21,9 +21,9 @@
 #define NS_PER_SECOND UINT64_C(1000000000)
 
 /* 65,536 packets: the chunks that eight lanes interleave in one pcap of 64-byte packets fit, and it is only 100 MB of full-size ones. */
-#define WINDOW_PACKETS	   65536u
+#define WINDOW_PACKETS     65536u
 #define WINDOW_PACKETS_MAX 16777216u
-#define WINDOW_BYTES	   ((uint64_t)256 << 20)
+#define WINDOW_BYTES       ((uint64_t)256 << 20)
 
 struct merge {
 	/* as asked for */
@@ -42,7 +42,7 @@ struct merge {
 	uint64_t fraction_ns; /* 1 or 1000 */
 	uint64_t last_ns;     /* of the packet written last */
 	uint64_t packets;     /* written */
-	uint64_t late;	      /* of them, out of order */
+	uint64_t late;        /* of them, out of order */
 	uint64_t beyond;      /* of them, later than the format's 32-bit seconds */
 };
 
@@ -185,6 +185,12 @@ static int link_check(const struct merge *merge)
 
 	if (merge->source->info.link >= 0)
 		return 0;
+	for (unsigned file = 0; file < merge->in_count; file++)
+		if (pcap_source_link(merge->source, file) < 0) {
+			log_error(
+				"merge: one pcap file cannot hold two link types, and %s has packets of several", merge->in[file]);
+			return EXIT_USAGE;
+		}
 	first = pcap_source_link(merge->source, 0);
 	while (i + 1 < merge->in_count && pcap_source_link(merge->source, i) == first)
 		i++;

@@ -126,11 +126,11 @@ void decode_general(struct decoder *decoder, const struct frame *frame, struct p
 typedef uint16_t port_vector __attribute__((vector_size(16)));
 typedef uint64_t pair_vector __attribute__((vector_size(16)));
 
-#define BE16(x)	 (uint16_t)((x) >> 8 | ((x)&0xff) << 8)
+#define BE16(x)  (uint16_t)((x) >> 8 | ((x)&0xff) << 8)
 #define TWICE(x) BE16(x), BE16(x)
 
 /* ports: source and destination as in the packet. Each is compared with all tunnel ports at once: no branch, no table. */
-static inline uint64_t tunnel_port_hit(uint32_t ports)
+static inline bool has_tunnel_port(uint32_t ports)
 {
 	const port_vector first = { TWICE(PORT_VXLAN), TWICE(PORT_VXLAN_LINUX), TWICE(PORT_VXLAN_GPE), TWICE(PORT_GENEVE) };
 	const port_vector second = { TWICE(PORT_GTPU), TWICE(PORT_TEREDO), TWICE(PORT_GTPU), TWICE(PORT_TEREDO) };
@@ -138,10 +138,10 @@ static inline uint64_t tunnel_port_hit(uint32_t ports)
 	port_vector both = (port_vector)(pair_vector){ twice, twice };
 	pair_vector hit = (pair_vector)((both == first) | (both == second));
 
-	return hit[0] | hit[1];
+	return (hit[0] | hit[1]) != 0;
 }
 
-static inline void store_u64(void *p, uint64_t v)
+static inline void store_u32(void *p, uint32_t v)
 {
 	memcpy(p, &v, sizeof(v));
 }
@@ -161,8 +161,8 @@ static inline uint32_t rotate32(uint32_t x, unsigned bits)
 }
 
 /*
- * What varies from packet to packet - direction, TCP or UDP, lengths - is computed with masks, minima and rotations: a mispredicted
- * branch costs 15 to 20 cycles, half of what all of this takes. The branches go the same way nearly always.
+ * What varies from packet to packet - direction, TCP or UDP, lengths - is computed with masks, minima and conditional moves: a
+ * mispredicted branch costs 15 to 20 cycles, half of what all of this takes. The branches go the same way nearly always.
  * l3_off is a constant where this is called, so all loads have fixed offsets.
  */
 static inline __attribute__((always_inline)) bool ipv4_fast(const struct decoder *decoder, const struct frame *frame,
@@ -171,36 +171,33 @@ static inline __attribute__((always_inline)) bool ipv4_fast(const struct decoder
 	const uint8_t *l3 = frame->data + l3_off;
 	const uint8_t *l4 = l3 + 20;
 	uint32_t cap = frame->cap_len;
-	uint64_t wire = frame->wire_len > cap ? frame->wire_len : cap;
 	uint64_t fixed = load_be64(l3 + 2); /* total length(16) id(16) flags and offset(16) TTL(8) protocol(8) */
-	uint64_t total = fixed >> 48;
+	uint32_t total = (uint32_t)(fixed >> 48);
 	uint32_t proto = fixed & 0xff;
+	/* All ones for TCP (6), 0 for UDP (17): from a bit of the number, as a comparison would become a branch. */
+	uint32_t tcp = (proto & 1) - 1;
 	uint32_t ports = load_le32(l4);
-	uint32_t tail = load_be32(l4 + 12); /* TCP: offset(8) flags(8) window(16) */
+	uint32_t tail = load_be32(l4 + 12) & tcp; /* TCP: offset(8) flags(8) window(16) */
+	uint32_t header = (tail >> 26 & 0x3c) + (8 & ~tcp);
+	uint32_t rest = total - 20 - header;
 
 	if (fixed & 0x3fff0000) /* fragment */
 		return false;
-	if (proto > 31 || !(1U << proto & (1U << PROTO_TCP | 1U << PROTO_UDP)))
+	if (proto != (PROTO_UDP ^ (tcp & (PROTO_TCP ^ PROTO_UDP))))
 		return false;
-	/* All ones for TCP (6), 0 for UDP (17): from a bit of the number, as a comparison would become a branch. */
-	uint64_t tcp = (uint64_t)(proto & 1) - 1;
-	uint32_t header = 8 ^ (((tail >> 26 & 0x3c) ^ 8) & (uint32_t)tcp);
-	uint32_t header_min = 8 + (12 & (uint32_t)tcp);
-	uint64_t rest = total - 20 - header;
-	/* One sign bit for: the segment is shorter than its header, the header than its minimum, the frame than the packet. */
-	if ((int64_t)(rest | ((uint64_t)header - header_min) | (wire - l3_off - total)) < 0)
+	if (l3_off + total > frame->wire_len || (int32_t)rest < 0 || header < 8 + (12 & tcp))
 		return false;
-	if (tunnel_port_hit(ports) & ~tcp && !decoder->options.outer)
+	if (has_tunnel_port(ports & ~tcp) && !decoder->options.outer)
 		return false;
 
 	/* Members are stored as soon as their values are known: the registers would not hold them all. */
-	packet->l3_len = (uint32_t)total;
+	packet->l3_len = total;
+	uint32_t seq = load_be32(l4 + 4); /* UDP: its length, and the checksum */
 	/* UDP's own length may be shorter than what IP carries; 0 and below 8 wrap around and do not count. */
-	uint32_t payload_max = (load_be16(l4 + 4) - 8U) | (uint32_t)tcp;
-	packet->payload_len = (uint32_t)rest < payload_max ? (uint32_t)rest : payload_max;
-	packet->tcp_seq = load_be32(l4 + 4) & (uint32_t)tcp;
-	packet->tcp_ack = load_be32(l4 + 8) & (uint32_t)tcp;
-	tail &= (uint32_t)tcp;
+	uint32_t payload_max = ((seq >> 16) - 8) | tcp;
+	packet->payload_len = rest < payload_max ? rest : payload_max;
+	packet->tcp_seq = seq & tcp;
+	packet->tcp_ack = load_be32(l4 + 8) & tcp;
 	packet->tcp_window = (uint16_t)tail;
 	packet->tcp_flags = (uint8_t)(tail >> 16);
 	packet->l3_off = (uint16_t)l3_off;
@@ -218,21 +215,21 @@ static inline __attribute__((always_inline)) bool ipv4_fast(const struct decoder
 	packet->flags = (uint8_t)(cap < l3_off + total ? PACKET_L4_CUT : 0);
 	packet->frame = frame;
 
-	/* A and B: compare (address, address, port, port) with the same seen from the other end, and turn it if that is smaller. */
-	uint64_t addresses = load_le64(l3 + 12);
-	uint64_t addresses_host = __builtin_bswap64(addresses);
+	/* A and B: compare (source, destination, their ports) with the same seen from the other end, and take the smaller. */
+	uint64_t addresses = load_be64(l3 + 12);
+	uint64_t addresses_back = rotate64(addresses, 32);
 	uint32_t ports_host = __builtin_bswap32(ports);
-	unsigned __int128 from_src = (unsigned __int128)addresses_host << 64 | ports_host;
-	unsigned __int128 from_dst = (unsigned __int128)rotate64(addresses_host, 32) << 64 | rotate32(ports_host, 16);
-	unsigned swap = from_dst < from_src;
+	uint32_t ports_back = rotate32(ports_host, 16);
+	bool swap = (addresses_back < addresses) | ((addresses_back == addresses) & (ports_back < ports_host));
 
-	addresses = rotate64(addresses, swap << 5);   /* A in the low half, as in memory */
-	ports_host = rotate32(ports_host, swap << 4); /* A in the high half */
-	packet->dir = (uint8_t)swap;
-	store_u64(packet->key.a_ip, 0);
-	store_u64(packet->key.a_ip + 8, addresses << 32);
-	store_u64(packet->key.b_ip, 0);
-	store_u64(packet->key.b_ip + 8, addresses >> 32 << 32);
+	addresses = swap ? addresses_back : addresses;
+	ports_host = swap ? ports_back : ports_host;
+	uint64_t addresses_be = __builtin_bswap64(addresses); /* as in memory: A in the low half */
+
+	packet->dir = swap;
+	memset(&packet->key, 0, 32);
+	store_u32(packet->key.a_ip + FLOW_KEY_V4_OFFSET, (uint32_t)addresses_be);
+	store_u32(packet->key.b_ip + FLOW_KEY_V4_OFFSET, (uint32_t)(addresses_be >> 32));
 	packet->key.a_port = (uint16_t)(ports_host >> 16);
 	packet->key.b_port = (uint16_t)ports_host;
 	packet->key.proto = (uint8_t)proto;
@@ -240,7 +237,7 @@ static inline __attribute__((always_inline)) bool ipv4_fast(const struct decoder
 	vlan_key |= decoder->vlan_hide;
 	packet->key.vlan = vlan_key;
 	packet->key.tunnel = 0;
-	packet->hash = flow_hash_v4(&decoder->options.seed, rotate64(addresses, 32), (uint64_t)ports_host << 32 | proto << 8 | 4,
+	packet->hash = flow_hash_v4(&decoder->options.seed, rotate64(addresses_be, 32), (uint64_t)ports_host << 32 | proto << 8 | 4,
 		(uint64_t)vlan_key << 32);
 	return true;
 }

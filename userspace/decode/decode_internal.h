@@ -20,9 +20,9 @@
 
 #define WALK_HEADERS_MAX    16 /* the deepest real stacks (operator VLANs, MPLS, GTP-U, VXLAN inside) have 12 */
 #define WALK_IP_LAYERS_MAX  8
-#define WALK_OFFSET_MAX	    0xf000 /* offsets in struct packet have 16 bits; room for the last header */
-#define IPV6_EXTENSIONS_MAX 8	   /* RFC 8200, section 4.1: each at most once, destination options twice */
-#define MPLS_LABELS_MAX	    16
+#define WALK_OFFSET_MAX     0xf000 /* offsets in struct packet have 16 bits; room for the last header */
+#define IPV6_EXTENSIONS_MAX 8      /* RFC 8200, section 4.1: each at most once, destination options twice */
+#define MPLS_LABELS_MAX     16
 
 enum ip_proto {
 	PROTO_HOPOPTS = 0,
@@ -117,14 +117,14 @@ struct fragment_entry {
  * Set-associative: an id has FRAGMENT_WAYS places, the oldest gives way. 4096 x 4: at 1 % fragments of two pieces in
  * 10 Mpps it holds a third of a second, and fragments of one datagram travel together.
  */
-#define FRAGMENT_SETS	    4096
-#define FRAGMENT_WAYS	    4
+#define FRAGMENT_SETS       4096
+#define FRAGMENT_WAYS       4
 #define FRAGMENT_TIMEOUT_NS ((uint64_t)30 * 1000 * 1000 * 1000) /* as Linux' ipfrag_time */
 
 struct fragment_table {
 	struct fragment_entry *entries; /* FRAGMENT_SETS * FRAGMENT_WAYS */
-	uint64_t unmatched;		/* written by the lane, read by control */
-	uint64_t evicted;		/* the same */
+	uint64_t unmatched;             /* written by the lane, read by control */
+	uint64_t evicted;               /* the same */
 };
 
 struct decoder {
@@ -147,7 +147,7 @@ struct ip_view {
 	uint32_t tcp_seq;
 	uint32_t tcp_ack;
 	uint32_t tunnel; /* as in the key */
-	uint16_t vlan;	 /* as in the key */
+	uint16_t vlan;   /* as in the key */
 	uint16_t src_port;
 	uint16_t dst_port;
 	uint16_t tcp_window;
@@ -171,15 +171,15 @@ struct walk {
 	uint32_t cap; /* where the captured bytes of this layer end ... */
 	uint32_t end; /* ... and where its bytes on the wire end: cap <= end */
 	uint32_t tunnel;
-	uint16_t vlan_seen; /* the outermost */
-	uint16_t vlan;	    /* the innermost that is not 0 */
+	uint16_t vlan_seen; /* the outermost, not those inside a tunnel */
+	uint16_t vlan;      /* the innermost that is not 0 */
 	uint8_t verdict;
 	uint8_t headers;
 	uint8_t ip_layers;
 	uint8_t pending_count;
 	bool has_outer;
 	struct ip_view ip;
-	struct ip_view outer;				/* the packet around the tunnel that is being entered */
+	struct ip_view outer;                           /* the packet around the tunnel that is being entered */
 	struct fragment_id pending[WALK_IP_LAYERS_MAX]; /* first fragments: their later ones shall find this packet's flow */
 };
 
@@ -208,7 +208,7 @@ static inline void walk_tag(struct walk *walk, uint16_t tci)
 {
 	uint16_t id = tci & 0xfff;
 
-	if (walk->vlan_seen == FLOW_VLAN_NONE)
+	if (walk->vlan_seen == FLOW_VLAN_NONE && walk->ip_layers == 0)
 		walk->vlan_seen = id;
 	if (id)
 		walk->vlan = id;
@@ -230,7 +230,7 @@ enum layer ipv6_step(struct walk *walk);
 enum layer transport_step(struct walk *walk);
 
 /* tunnels.c: the layer inside, with walk->off moved to it; LAYER_END: this is no tunnel, or nothing in it to follow. */
-enum layer tunnel_enter_ip(struct walk *walk);	/* IP protocols; walk->off behind the IP header */
+enum layer tunnel_enter_ip(struct walk *walk);  /* IP protocols; walk->off behind the IP header */
 enum layer tunnel_enter_udp(struct walk *walk); /* UDP ports; walk->off behind the UDP header */
 
 /* fragments.c */

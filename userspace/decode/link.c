@@ -249,6 +249,11 @@ static enum layer family_start(struct walk *walk, bool network_order)
 	case 30: /* macOS */
 		return LAYER_IPV6;
 	default:
+		/* Some captures hold an EtherType in the last two bytes instead. */
+		if (load_be16(walk->data + 2) == ETHER_IPV4)
+			return LAYER_IPV4;
+		if (load_be16(walk->data + 2) == ETHER_IPV6)
+			return LAYER_IPV6;
 		return walk_stop(walk, VERDICT_NOFLOW_OTHER_FAMILY);
 	}
 }

@@ -166,13 +166,14 @@ static enum layer vxlan_enter(struct walk *walk)
 	return LAYER_ETHERNET;
 }
 
-/* draft-ietf-nvo3-vxlan-gpe: flags R R version(2) I P B O; with P the fourth byte names the protocol. */
+/* draft-ietf-nvo3-vxlan-gpe: flags R R version(2) I P B O; with P the fourth byte names the protocol. There are senders that
+ * name it without P; without a name it is plain VXLAN. */
 static enum layer vxlan_gpe_enter(struct walk *walk)
 {
 	if (walk_captured(walk) < 8)
 		return LAYER_END;
 	uint8_t flags = walk_at(walk)[0];
-	uint8_t protocol = flags & 0x04 ? walk_at(walk)[3] : 3;
+	uint8_t protocol = walk_at(walk)[3];
 
 	if (flags & 0x31 || !(flags & 0x08)) /* another version, OAM, or no VNI */
 		return LAYER_END;
@@ -183,6 +184,7 @@ static enum layer vxlan_gpe_enter(struct walk *walk)
 		return LAYER_IPV4;
 	case 2:
 		return LAYER_IPV6;
+	case 0:
 	case 3:
 		return LAYER_ETHERNET;
 	case 5:

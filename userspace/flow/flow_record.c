@@ -19,6 +19,22 @@ void flow_live_key(const struct flow *flow, struct flow_key *key)
 	key->tunnel = flow->tunnel;
 }
 
+static void record_tcp_rtt(struct flow_record *record, const struct tcp_flow *tcp)
+{
+	const struct rtt_leg_stat *a = &tcp->leg[0], *b = &tcp->leg[1];
+
+	record->rtt = (struct rtt_stat){
+		.last = tcp->rtt_last,
+		.min = !b->samples || (a->samples && a->min < b->min) ? a->min : b->min,
+		.ewma = tcp->rtt_ewma,
+		.samples = a->samples + b->samples,
+	};
+	if (tcp->client != CLIENT_UNKNOWN) {
+		record->leg[RTT_TO_CLIENT] = tcp->client == CLIENT_A_TO_B ? *a : *b;
+		record->leg[RTT_TO_SERVER] = tcp->client == CLIENT_A_TO_B ? *b : *a;
+	}
+}
+
 void flow_record_fill(struct flow_record *record, const struct flow *flow, enum flow_end end, uint64_t end_ns)
 {
 	memset(record, 0, sizeof(*record));
@@ -44,7 +60,6 @@ void flow_record_fill(struct flow_record *record, const struct flow *flow, enum 
 	record->client = tcp->client;
 	record->retransmissions = tcp->retransmissions;
 	record->out_of_order = tcp->out_of_order;
-	record->rtt = tcp->rtt;
-	memcpy(record->leg, tcp->leg, sizeof(record->leg));
+	record_tcp_rtt(record, tcp);
 	memcpy(record->tcp_flags, flow->tcp_flags, sizeof(record->tcp_flags));
 }

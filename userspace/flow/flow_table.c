@@ -26,7 +26,7 @@
 struct slab {
 	uint8_t *area;
 	size_t entry_bytes;
-	uint32_t fresh;	    /* entries from here on were never used */
+	uint32_t fresh;     /* entries from here on were never used */
 	uint32_t free_list; /* slot number, FLOW_SLOT_NONE: empty; linked through flow->addresses */
 };
 
@@ -149,17 +149,20 @@ void flow_table_prefetch(const struct flow_table *table, const struct packet *co
 		__builtin_prefetch(&table->buckets[hash_first(table, packets[i]->hash)], 1);
 }
 
-static void flow_prefetch(const void *flow, const struct packet *packet)
+/*
+ * The lines that this packet will touch. TCP or not is hard to predict, so that is no branch: what is not wanted asks for the
+ * first line once more. An empty segment is an ACK, and most of those bring an RTT sample.
+ */
+static inline void flow_prefetch(const void *flow, const struct packet *packet)
 {
 	const uint8_t *line = flow;
+	bool tcp = packet->key.proto == TCP_PROTO;
 
 	__builtin_prefetch(line, 1);
-	if (packet->key.ip_version != 4)
+	__builtin_prefetch(line + (tcp ? offsetof(struct tcp_flow, half) : 0), 1);
+	__builtin_prefetch(line + (tcp & (packet->payload_len == 0) ? offsetof(struct tcp_flow, rtt_last) : 0), 1);
+	if (__builtin_expect(packet->key.ip_version != 4, 0))
 		__builtin_prefetch(line + offsetof(struct flow, a_ip), 1);
-	if (packet->key.proto == TCP_PROTO) {
-		__builtin_prefetch(line + offsetof(struct tcp_flow, half), 1);
-		__builtin_prefetch(line + offsetof(struct tcp_flow, rtt), 1);
-	}
 }
 
 void flow_table_match(const struct flow_table *table, const struct packet *const *packets, unsigned n, struct flow **flows)

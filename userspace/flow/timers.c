@@ -15,15 +15,15 @@ _Static_assert(sizeof(struct timer_chunk) == 64, "one line");
 
 struct timer_slot {
 	uint32_t chunk; /* the one being filled; CHUNK_NONE: the slot is empty */
-	uint32_t fill;	/* entries in it; the chunks behind it are full */
+	uint32_t fill;  /* entries in it; the chunks behind it are full */
 };
 
 struct timers {
 	struct timer_slot slots[TIMER_SLOTS];
-	uint64_t tick;	    /* all ticks before this one have been handed out */
-	bool started;	    /* tick is valid */
+	uint64_t tick;      /* all ticks before this one have been handed out */
+	bool started;       /* tick is valid */
 	uint32_t free_list; /* of chunks */
-	uint32_t fresh;	    /* chunks from here on were never used */
+	uint32_t fresh;     /* chunks from here on were never used */
 	uint32_t chunks_count;
 	struct timer_chunk *chunks;
 };

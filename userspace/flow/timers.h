@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define TIMER_TICK_SHIFT  28   /* 2^28 ns = 0.27 s: when records leave, not whether a flow has timed out: that is exact */
-#define TIMER_SLOTS	  1024 /* a horizon of 275 s; later deadlines are looked at again then */
+#define TIMER_SLOTS       1024 /* a horizon of 275 s; later deadlines are looked at again then */
 #define TIMER_CHUNK_SLOTS 15
 
 struct timers;

@@ -24,7 +24,11 @@ struct core {
 	struct flow *flows[FLOWLANE_BATCH];  /* of mine */
 	struct tcp_work tcp[FLOWLANE_BATCH]; /* counted segments that tcp_update() has not seen yet */
 	unsigned tcp_count;
+	struct rtt_sample samples[FLOWLANE_BATCH]; /* a packet answers at most one */
+	struct rtt_results results;
 
+	rtt_samples_fn *on_rtt_samples;
+	void *context;
 	struct ledger ledger;
 };
 
@@ -38,6 +42,9 @@ int core_create(const struct core_options *options, struct core **result)
 	*core = (struct core){
 		.lane = options->lane, .lanes = options->lanes ? options->lanes : 1, .timeout_ns = options->flow_timeout_ns
 	};
+	core->on_rtt_samples = options->on_rtt_samples;
+	core->context = options->context;
+	core->results = (struct rtt_results){ .ledger = &core->ledger, .samples = options->on_rtt_samples ? core->samples : NULL };
 	struct decoder_options decode = {
 		.outer = options->outer, .key_vlan = options->key_vlan, .key_tunnel = options->key_tunnel, .seed = options->seed
 	};
@@ -88,30 +95,34 @@ static bool packet_is_mine(const struct core *core, const struct packet *packet)
 static unsigned core_select(struct core *core, unsigned n)
 {
 	struct ledger *ledger = &core->ledger;
-	uint64_t packets = 0, bytes = 0;
-	unsigned mine = 0;
+	uint64_t bytes = 0;
+	unsigned packets = 0, mine = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		const struct packet *packet = &core->packets[i];
-		if (core->lanes > 1 && !packet_is_mine(core, packet))
-			continue;
-		packets++;
-		bytes += packet->frame->wire_len;
-		if (__builtin_expect(packet->verdict == VERDICT_FLOW, 1))
-			core->mine[mine++] = packet;
-		else
-			counter_add(&ledger->verdicts[packet->verdict], 1);
+		bool is_mine = core->lanes == 1 || packet_is_mine(core, packet);
+		packets += is_mine;
+		bytes += is_mine ? packet->frame->wire_len : 0;
+		core->mine[mine] = packet; /* stays only if it is */
+		mine += is_mine && packet->verdict == VERDICT_FLOW;
 	}
 	counter_add(&ledger->packets_read, packets);
 	counter_add(&ledger->bytes_read, bytes);
 	counter_add(&ledger->verdicts[VERDICT_FLOW], mine);
+	if (__builtin_expect(mine != packets, 0)) {
+		for (unsigned i = 0; i < n; i++) {
+			const struct packet *packet = &core->packets[i];
+			if (packet->verdict != VERDICT_FLOW && packet_is_mine(core, packet))
+				counter_add(&ledger->verdicts[packet->verdict], 1);
+		}
+	}
 	return mine;
 }
 
 /* The third pass for the segments counted so far. Before anything that may end a flow, for they point to theirs. */
 static void core_finish_tcp(struct core *core)
 {
-	tcp_update(core->tcp, core->tcp_count, &core->ledger);
+	tcp_update(core->tcp, core->tcp_count, &core->results);
 	core->tcp_count = 0;
 }
 
@@ -134,10 +145,10 @@ static inline void core_count(struct core *core, struct flow *flow, const struct
 	/* Written in any case, kept if it is TCP: which of the two is hard to predict. */
 	core->tcp[core->tcp_count] = (struct tcp_work){ (struct tcp_flow *)flow, packet, flow->last_ns };
 	core->tcp_count += packet->key.proto == TCP_PROTO && !(packet->flags & PACKET_FRAGMENT_LATER);
-	flow_update(flow, packet);
 	enum rtt_app app = rtt_app(packet);
 	if (__builtin_expect(app != RTT_APP_NONE, 0))
-		rtt_app_update(flow, packet, app, &core->ledger);
+		rtt_app_update(flow, packet, app, &core->results);
+	flow_update(flow, packet);
 }
 
 /*
@@ -185,6 +196,10 @@ void core_run(struct core *core, const struct frame *frames, unsigned n)
 		core->now_ns = latest_ns > core->now_ns ? latest_ns : core->now_ns;
 	}
 	core_finish_tcp(core);
+	if (core->results.samples_count) {
+		core->on_rtt_samples(core->context, core->samples, core->results.samples_count);
+		core->results.samples_count = 0;
+	}
 
 	if (!core->ledger.first_packet_ns && n)
 		counter_set(&core->ledger.first_packet_ns, frames[0].ts_ns);

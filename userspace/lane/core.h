@@ -15,22 +15,26 @@
 #include "flowlane/packet.h"
 #include "flow_table.h"
 
+/* Takes the RTT samples of a batch; called on the packet path. */
+typedef void rtt_samples_fn(void *context, const struct rtt_sample *samples, unsigned n);
+
 struct core_options {
 	bool outer;
 	bool key_vlan;
 	bool key_tunnel;
 	struct hash_seed seed;
-	uint32_t max_flows;	  /* of this lane */
+	uint32_t max_flows;       /* of this lane */
 	uint64_t flow_timeout_ns; /* idle; FLOW_NO_TIMEOUT: never */
-	unsigned lane, lanes;	  /* with lanes > 1: only the flows of this lane are kept, and no others' packets counted */
+	unsigned lane, lanes;     /* with lanes > 1: only the flows of this lane are kept, and no others' packets counted */
 	flow_records_fn *on_records;
+	rtt_samples_fn *on_rtt_samples; /* NULL: not wanted */
 	void *context;
 };
 
 struct core;
 
 int core_create(const struct core_options *options, struct core **core); /* 0 or a negative errno; nothing logged */
-void core_destroy(struct core *core);					 /* accepts NULL */
+void core_destroy(struct core *core);                                    /* accepts NULL */
 
 /* n <= FLOWLANE_BATCH frames, in the order of their capture. Packet path. */
 void core_run(struct core *core, const struct frame *frames, unsigned n);

@@ -25,7 +25,7 @@ struct lane {
 	struct source *source;
 	struct core *core;
 	const struct filter *filter; /* NULL: all frames pass */
-	uint64_t count;		     /* frames to take at most */
+	uint64_t count;              /* frames to take at most */
 	const atomic_bool *stop;     /* written by control and signal handlers */
 	unsigned sinks_count;
 	struct lane_sink sinks[LANE_SINKS_MAX];
@@ -33,7 +33,7 @@ struct lane {
 
 	/* written by the lane, read by control */
 	atomic_bool done;
-	int error;	 /* valid once done */
+	int error;       /* valid once done */
 	uint64_t cpu_ns; /* valid once done */
 };
 

@@ -26,7 +26,7 @@ struct lane_report {
 	uint64_t cpu_ns; /* of the lane's thread */
 };
 
-#define LANES_MAX	  64
+#define LANES_MAX         64
 #define LANES_OUTPUTS_MAX 128 /* 32 sinks of up to SINK_REPORTS_MAX files */
 
 /* What the tables may take at most, and what one flow takes. */
@@ -47,8 +47,8 @@ struct lanes_report {
 	unsigned outputs;
 	struct output_report output[LANES_OUTPUTS_MAX];
 	bool truncated; /* an input ended inside a record */
-	bool stopped;	/* by lanes_stop(), before the input's end */
-	int error;	/* 0, or the first negative errno of a source */
+	bool stopped;   /* by lanes_stop(), before the input's end */
+	int error;      /* 0, or the first negative errno of a source */
 	struct source_info source;
 	struct lanes_sizes sizes;
 };

@@ -83,7 +83,7 @@ static void export_finish(struct export_job *job, const struct spool *spool, str
 	uint64_t lost = spool_lost(spool);
 
 	if (lost > 0)
-		outfile_fail(job->file, -ENOSPC); /* complete or absent: keeps its name .part */
+		outfile_fail(job->file, spool_error(spool)); /* complete or absent: keeps its name .part */
 	*report = (struct output_report){
 		.name = job->format->name,
 		.records = job->records,

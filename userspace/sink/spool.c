@@ -57,8 +57,10 @@ int spool_attach(struct spool *spool, unsigned lane, struct spool_lane **attache
 
 static void spool_lose(struct spool_lane *lane, uint64_t records, const char *doing, int error)
 {
+	int none = 0;
+
 	lane->lost += records;
-	if (!__atomic_exchange_n(&lane->spool->said_error, 1, __ATOMIC_RELAXED))
+	if (__atomic_compare_exchange_n(&lane->spool->error, &none, error, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		log_error("%s: cannot %s: %s; the export will be incomplete (more memory, or TMPDIR=a directory with space, helps)",
 			lane->spool->what, doing, strerror(-error));
 }
@@ -230,6 +232,11 @@ uint64_t spool_lost(const struct spool *spool)
 			lost += spool->lanes[i]->lost;
 	}
 	return lost;
+}
+
+int spool_error(const struct spool *spool)
+{
+	return spool->error;
 }
 
 static void lane_close(struct spool_lane *lane)

@@ -20,7 +20,7 @@
 
 enum spool_order {
 	SPOOL_BY_BYTES, /* bytes_total descending, then key, first_ns, last_ns, the rest */
-	SPOOL_BY_END,	/* end_ns ascending, then the same */
+	SPOOL_BY_END,   /* end_ns ascending, then the same */
 };
 
 /* Per lane. 1.4 million records; reserved, but backed by memory only as far as it is used. Sorting takes a quarter of it
@@ -37,7 +37,7 @@ struct spool_lane {
 	uint32_t capacity;
 	struct spool *spool;
 	uint32_t *order; /* of `records`, once sorted */
-	int fd;		 /* the runs; -1: none yet */
+	int fd;          /* the runs; -1: none yet */
 	uint64_t *run_records;
 	unsigned runs;
 	uint64_t run_total;
@@ -62,8 +62,9 @@ static inline void spool_add(struct spool_lane *lane, const struct flow_record *
 /* Sorts what is still in the buffers, several lanes at a time. */
 void spool_finish(struct spool *spool);
 uint64_t spool_count(const struct spool *spool); /* records that the cursors will give */
-uint64_t spool_lost(const struct spool *spool);	 /* records that could not be kept (logged) */
-void spool_close(struct spool *spool);		 /* accepts NULL */
+uint64_t spool_lost(const struct spool *spool);  /* records that could not be kept (logged) */
+int spool_error(const struct spool *spool);      /* why: 0, or the first error */
+void spool_close(struct spool *spool);           /* accepts NULL */
 
 struct spool_cursor;
 /* NULL: no memory (logged). */

@@ -9,7 +9,7 @@ struct spool {
 	char *directory; /* for runs; NULL: TMPDIR or /tmp */
 	enum spool_order order;
 	size_t buffer_bytes;
-	int said_error; /* one sentence is enough; set atomically */
+	int error; /* the first one, set atomically: one sentence is enough */
 	struct spool_lane *lanes[SPOOL_LANES_MAX];
 };
 

@@ -28,12 +28,12 @@ const uint8_t *byte_stream_head(const struct byte_stream *stream, size_t *bytes)
  */
 ssize_t byte_stream_read(struct byte_stream *stream, void *to, size_t n);
 
-const char *byte_stream_name(const struct byte_stream *stream);	 /* for messages */
-bool byte_stream_cut(const struct byte_stream *stream);		 /* the gzip data ended too early; known at the end */
-int byte_stream_error(const struct byte_stream *stream);	 /* 0, or what byte_stream_read() failed with */
+const char *byte_stream_name(const struct byte_stream *stream);  /* for messages */
+bool byte_stream_cut(const struct byte_stream *stream);          /* the gzip data ended too early; known at the end */
+int byte_stream_error(const struct byte_stream *stream);         /* 0, or what byte_stream_read() failed with */
 uint64_t byte_stream_unpacked(const struct byte_stream *stream); /* bytes that byte_stream_read() gave */
-uint64_t byte_stream_done(const struct byte_stream *stream);	 /* bytes read from the file (packed) */
-uint64_t byte_stream_total(const struct byte_stream *stream);	 /* size of the file (packed); 0: not a regular file */
-void byte_stream_close(struct byte_stream *stream);		 /* accepts NULL */
+uint64_t byte_stream_done(const struct byte_stream *stream);     /* bytes read from the file (packed) */
+uint64_t byte_stream_total(const struct byte_stream *stream);    /* size of the file (packed); 0: not a regular file */
+void byte_stream_close(struct byte_stream *stream);              /* accepts NULL */
 
 #endif

@@ -29,25 +29,34 @@ const char *link_type_name(uint32_t link)
 	return name ? name : "unknown";
 }
 
+bool link_type_known(uint32_t link)
+{
+	static const uint16_t known[] = {
+		LINK_NULL,
+		LINK_ETHERNET,
+		LINK_RAW_BSD,
+		LINK_RAW_OPENBSD,
+		LINK_RAW,
+		LINK_LOOP,
+		LINK_LINUX_SLL,
+		LINK_IPV4,
+		LINK_IPV6,
+		LINK_LINUX_SLL2,
+	};
+
+	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i] == link)
+			return true;
+	return false;
+}
+
 int link_type_check(const char *file, uint32_t link, const char *link_name)
 {
-	switch (link) {
-	case LINK_RAW_BSD:
-	case LINK_RAW_OPENBSD:
-		return LINK_RAW;
-	case LINK_NULL:
-	case LINK_ETHERNET:
-	case LINK_RAW:
-	case LINK_LOOP:
-	case LINK_LINUX_SLL:
-	case LINK_IPV4:
-	case LINK_IPV6:
-	case LINK_LINUX_SLL2:
-		return (int)link;
-	default:
+	if (!link_type_known(link)) {
 		log_error("%s has link type %u (%s), which flowlane does not read; it reads Ethernet (1), raw IP (101, 228, 229), "
 			  "Linux cooked (113, 276), and NULL/LOOP (0, 108)",
 			file, link, link_name);
 		return -1;
 	}
+	return link == LINK_RAW_BSD || link == LINK_RAW_OPENBSD ? LINK_RAW : (int)link;
 }

@@ -10,12 +10,14 @@
 #include "flowlane/pcap_format.h"
 #include "flowlane/source.h"
 #include "log.h"
+#include "pcapng.h"
 
 _Static_assert(PCAP_READER_CAP_LEN_MAX == PCAP_CAP_LEN_MAX,
 	"one limit; libpcap's header keeps pcap_lib_reader.c from seeing the other name");
 
 #define PAGE_BYTES ((size_t)4096)
-#define RECORD_MAX (sizeof(struct pcap_record_header) + PCAP_CAP_LEN_MAX)
+
+_Static_assert(PCAPNG_BLOCK_MAX > sizeof(struct pcap_record_header) + PCAP_CAP_LEN_MAX, "room for either kind of record");
 
 static bool is_swapped(const struct pcap_reader *reader)
 {
@@ -27,8 +29,7 @@ static uint32_t load_32(const struct pcap_reader *reader, const uint8_t *p)
 	return is_swapped(reader) ? load_be32(p) : load_le32(p);
 }
 
-/* Position in the (unpacked) file of the record that is not taken yet. */
-static uint64_t record_offset(const struct pcap_reader *reader)
+uint64_t pcap_block_offset(const struct pcap_reader *reader)
 {
 	return byte_stream_unpacked(reader->stream) - (uint64_t)(reader->end - reader->next);
 }
@@ -46,14 +47,16 @@ static int record_refuse(struct pcap_reader *reader, uint32_t cap_len)
 {
 	log_error("%s: damaged at packet %llu, byte %llu: it claims %u captured bytes, and no packet has more than %u; "
 		  "the packets before it are processed",
-		byte_stream_name(reader->stream), (unsigned long long)reader->frames + 1, (unsigned long long)record_offset(reader),
-		cap_len, PCAP_CAP_LEN_MAX);
+		byte_stream_name(reader->stream), (unsigned long long)reader->frames + 1,
+		(unsigned long long)pcap_block_offset(reader), cap_len, PCAP_CAP_LEN_MAX);
 	return -EBADMSG;
 }
 
-/* How many bytes the next record has; just the header's if that is not there whole; 0 if it cannot be. */
+/* How many bytes must be there to go on: a whole record; its header if that is not there whole; 0: it cannot be. */
 static size_t record_bytes(struct pcap_reader *reader)
 {
+	if (reader->variant == PCAP_NG)
+		return pcapng_block_bytes(reader);
 	if (reader->end - reader->next < (ptrdiff_t)sizeof(struct pcap_record_header))
 		return sizeof(struct pcap_record_header);
 	uint32_t cap_len = load_32(reader, reader->next + 8);
@@ -71,23 +74,43 @@ static int input_end(struct pcap_reader *reader)
 	return SOURCE_END;
 }
 
-/* Reads behind what is there until one record is whole. */
-static int block_fill(struct pcap_reader *reader)
+ssize_t pcap_block_read(struct pcap_reader *reader)
 {
-	uint8_t *limit = reader->buffer + reader->buffer_bytes;
-	size_t wanted;
+	uint8_t *to = (uint8_t *)reader->end;
+	size_t room = (size_t)(reader->buffer + reader->buffer_bytes - to);
+	ssize_t got = byte_stream_read(reader->stream, to, room < reader->block_bytes ? room : reader->block_bytes);
 
-	while ((wanted = record_bytes(reader)) > (size_t)(reader->end - reader->next)) {
-		uint8_t *to = (uint8_t *)reader->end;
-		size_t room = (size_t)(limit - to);
-		ssize_t got = byte_stream_read(reader->stream, to, room < reader->block_bytes ? room : reader->block_bytes);
+	if (got > 0)
+		reader->end += got;
+	return got;
+}
+
+/* What is left of the block goes in front of where the next one will be. */
+static void block_move(struct pcap_reader *reader)
+{
+	size_t left = (size_t)(reader->end - reader->next);
+	uint8_t *to = reader->block - left;
+
+	memmove(to, reader->next, left);
+	reader->next = to;
+	reader->end = reader->block;
+}
+
+int pcap_block_fill(struct pcap_reader *reader)
+{
+	size_t wanted = record_bytes(reader);
+
+	if (wanted > (size_t)(reader->end - reader->next))
+		block_move(reader);
+	while (wanted > (size_t)(reader->end - reader->next)) {
+		ssize_t got = pcap_block_read(reader);
 		if (got == -EAGAIN)
 			return 0;
 		if (got <= 0) {
 			reader->state = got < 0 ? (int)got : input_end(reader);
 			return reader->state;
 		}
-		reader->end += got;
+		wanted = record_bytes(reader);
 	}
 	return wanted ? 1 : reader->state;
 }
@@ -96,16 +119,14 @@ int pcap_reader_refill(struct pcap_reader *reader)
 {
 	if (reader->state)
 		return reader->state;
-	if (reader->variant == PCAP_LIBPCAP)
+	switch (reader->variant) {
+	case PCAP_NG:
+		return pcapng_refill(reader);
+	case PCAP_LIBPCAP:
 		return pcap_lib_refill(reader);
-	if (record_bytes(reader) == 0) /* before the move: it may claim more than there is room for */
-		return reader->state;
-	size_t left = (size_t)(reader->end - reader->next);
-	uint8_t *to = reader->block - left;
-	memmove(to, reader->next, left);
-	reader->next = to;
-	reader->end = reader->block;
-	return block_fill(reader);
+	default:
+		return pcap_block_fill(reader);
+	}
 }
 
 static int classic_header(struct pcap_reader *reader, const uint8_t *head)
@@ -116,7 +137,7 @@ static int classic_header(struct pcap_reader *reader, const uint8_t *head)
 
 	if (link < 0)
 		return -EPROTONOSUPPORT;
-	reader->link = (uint16_t)link;
+	reader->link = link;
 	reader->nanoseconds = reader->variant == PCAP_NS || reader->variant == PCAP_NS_SWAPPED;
 	reader->snaplen = load_32(reader, head + 16);
 	if (reader->snaplen == 0)
@@ -138,6 +159,8 @@ static enum pcap_variant variant_of(const uint8_t *head)
 		{ __builtin_bswap32(PCAP_MAGIC_NS), PCAP_NS_SWAPPED },
 	};
 
+	if (load_le32(head) == PCAPNG_SECTION)
+		return PCAP_NG;
 	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		bool swapped = known[i].variant >= PCAP_US_SWAPPED;
 		uint16_t major = swapped ? load_be16(head + 4) : load_le16(head + 4);
@@ -171,7 +194,7 @@ static int buffer_open(struct pcap_reader *reader, size_t block_bytes)
 {
 	/* In front: the part of a record that a block ends in. Behind, a page: where a record header that a block ends in
 	 * turns out to belong to a packet of the greatest length. */
-	size_t room = (RECORD_MAX + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+	size_t room = (PCAPNG_BLOCK_MAX + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 	size_t body = reader->variant == PCAP_LIBPCAP || block_bytes < room ? room : block_bytes;
 
 	reader->buffer_bytes = room + body + PAGE_BYTES;
@@ -206,7 +229,10 @@ int pcap_reader_open(struct pcap_reader *reader, const char *path, size_t block_
 	error = buffer_open(reader, block_bytes);
 	if (error)
 		goto fail;
-	error = reader->variant == PCAP_LIBPCAP ? pcap_lib_open(reader) : classic_header(reader, head);
+	if (reader->variant == PCAP_NG)
+		error = pcapng_open(reader);
+	else
+		error = reader->variant == PCAP_LIBPCAP ? pcap_lib_open(reader) : classic_header(reader, head);
 	if (error)
 		goto fail;
 	return 0;
@@ -219,6 +245,7 @@ void pcap_reader_close(struct pcap_reader *reader)
 {
 	pcap_lib_close(reader); /* it reads from the stream: first */
 	free(reader->buffer);
+	pcapng_close(reader);
 	free(reader->ready);
 	byte_stream_close(reader->stream);
 	memset(reader, 0, sizeof(*reader));

@@ -1,9 +1,8 @@
 /*
- * Whatever is not a classic pcap file of today, read by libpcap: pcapng, the modified and the very old pcap formats.
+ * Whatever is neither a classic pcap file of today nor pcapng, read by libpcap: the modified and the very old pcap formats.
  *
- * libpcap reads through a FILE over our byte stream, which unpacks gzip and knows how far it is. Known limits, libpcap's own: a
- * pcapng file whose interfaces differ in link type or snapshot length ends with an error at the second interface. And on a
- * pipe, libpcap blocks: packets come when a batch is full or the pipe ends.
+ * libpcap reads through a FILE over our byte stream, which unpacks gzip and knows how far it is. On a pipe libpcap blocks:
+ * packets come when a batch is full or the pipe ends.
  */
 #include "pcap_reader.h"
 
@@ -62,7 +61,7 @@ static int lib_link(struct pcap_reader *reader)
 
 	if (link < 0)
 		return -EPROTONOSUPPORT;
-	reader->link = (uint16_t)link;
+	reader->link = link;
 	return 0;
 }
 
@@ -141,7 +140,7 @@ int pcap_lib_refill(struct pcap_reader *reader)
 			.ts_ns = time_ns(&header->ts),
 			.cap_len = header->caplen,
 			.wire_len = header->len,
-			.link = reader->link,
+			.link = (uint16_t)reader->link,
 		};
 		to += header->caplen;
 	}

@@ -16,7 +16,7 @@ struct pcap_input {
 struct pcap_source {
 	struct source source;
 	uint64_t frames; /* written by the reading thread, read by any */
-	int failed;	 /* the first error of a file; said when all are at their end */
+	int failed;      /* the first error of a file; said when all are at their end */
 	unsigned count;
 
 	/* Those with frames ahead, as a heap: the earliest first, ties by the order of the files. */
@@ -29,7 +29,7 @@ struct pcap_source {
 	struct pcap_input inputs[]; /* in the order of the files */
 };
 
-int pcap_merge_rx_one(struct source *source, struct frame *frames, unsigned n);	 /* for one file */
+int pcap_merge_rx_one(struct source *source, struct frame *frames, unsigned n);  /* for one file */
 int pcap_merge_rx_many(struct source *source, struct frame *frames, unsigned n); /* for any number */
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "bytes.h"
 #include "flowlane/pcap_format.h"
+#include "pcapng.h"
 #include "poison.h"
 
 #define NS_PER_SECOND UINT64_C(1000000000)
@@ -18,7 +19,7 @@ static inline __attribute__((always_inline)) unsigned records_take(
 {
 	const uint8_t *record = reader->next;
 	const uint8_t *end = reader->end;
-	const uint16_t link = reader->link;
+	const uint16_t link = (uint16_t)reader->link;
 	unsigned taken = 0;
 
 	while (taken < n && end - record >= (ptrdiff_t)sizeof(struct pcap_record_header)) {
@@ -66,6 +67,8 @@ unsigned pcap_reader_take(struct pcap_reader *reader, struct frame *frames, unsi
 		return records_take(reader, frames, n, true, 1000);
 	case PCAP_NS_SWAPPED:
 		return records_take(reader, frames, n, true, 1);
+	case PCAP_NG:
+		return pcapng_take(reader, frames, n);
 	default:
 		return ready_take(reader, frames, n);
 	}

@@ -10,7 +10,7 @@
 
 /* Hundreds of files (a rotated capture) share this; each has at least a small block. */
 #define ALL_BLOCKS_BYTES ((size_t)32 << 20)
-#define BLOCK_BYTES_MIN	 ((size_t)16 << 10)
+#define BLOCK_BYTES_MIN  ((size_t)16 << 10)
 
 static struct pcap_source *pcap_source_of(const struct source *source)
 {

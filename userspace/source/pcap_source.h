@@ -12,15 +12,17 @@
 #include "flowlane/source.h"
 
 /*
- * Opens 1..N captures: pcap, pcapng, either gzip'ed; "-" (at most once) is standard input. 0, or a negative errno, logged as a
- * sentence with the name of the file. For the thread that will read, or before it starts.
+ * Opens 1..N captures: pcap, pcapng, old variants of pcap, any of them gzip'ed; "-" (at most once) is standard input. 0, or a
+ * negative errno, logged as a sentence with the name of the file. For the thread that will read, or before it starts.
  *
- * info.link is LINK_RAW for the types 12 and 14, too; -1 if the files differ. info.snaplen is the greatest in the file headers
- * (0 there counts as 262144); packets may be longer all the same.
+ * info.link is LINK_RAW for the types 12 and 14, too. It is -1 if the files differ, or if a pcapng file describes interfaces of
+ * several types within its first 256 KiB (types that flowlane does not decode may be among them; one that turns up only later
+ * is an error at its first packet). info.snaplen is the greatest in the file headers (0 there counts as 262144); packets may
+ * be longer all the same.
  */
 int pcap_source_open(char *const *files, unsigned count, struct source **source);
 
-/* The link type of the file with this index (enum link_type): for messages when info.link is -1. */
+/* The link type of the file with this index (enum link_type; -1: it has several): for messages when info.link is -1. */
 int pcap_source_link(const struct source *source, unsigned file);
 /* "EN10MB" for 1, as libpcap names it; "unknown". */
 const char *pcap_link_name(int link);

@@ -10,10 +10,22 @@
 
 enum { ICMP_ECHO_REPLY = 0, ICMP_ECHO_REQUEST = 8, ICMP6_ECHO_REQUEST = 128, ICMP6_ECHO_REPLY = 129 };
 
-static void rtt_app_sample(struct flow *flow, uint32_t ticks, enum rtt_source source, struct ledger *ledger)
+void rtt_result(struct rtt_results *results, const struct packet *packet, uint32_t ticks, enum rtt_source source)
+{
+	counter_add(&results->ledger->rtt_samples[source], 1);
+	if (results->samples)
+		results->samples[results->samples_count++] = (struct rtt_sample){ .ts_ns = packet->frame->ts_ns,
+			.ticks = ticks,
+			.source = (uint8_t)source,
+			.dir = packet->dir,
+			.key = packet->key };
+}
+
+static void rtt_app_sample(
+	struct flow *flow, const struct packet *packet, uint32_t ticks, enum rtt_source source, struct rtt_results *results)
 {
 	rtt_add(&flow->rtt, ticks);
-	counter_add(&ledger->rtt_samples[source], 1);
+	rtt_result(results, packet, ticks, source);
 }
 
 /* One request is timed at a time: the identifier and the time are all there is room for. */
@@ -26,16 +38,17 @@ static void rtt_request(struct flow *flow, uint16_t id, uint32_t tick)
 	flow->pending_tick = tick;
 }
 
-static void rtt_answer(struct flow *flow, uint16_t id, uint32_t tick, enum rtt_source source, struct ledger *ledger)
+static void rtt_answer(struct flow *flow, const struct packet *packet, uint16_t id, uint32_t tick, enum rtt_source source,
+	struct rtt_results *results)
 {
 	if (!(flow->flags & FLOW_APP_PENDING) || flow->app_id != id)
 		return;
 	flow->flags &= (uint8_t)~FLOW_APP_PENDING;
 	if (tick - flow->pending_tick <= RTT_MAX_TICKS)
-		rtt_app_sample(flow, tick - flow->pending_tick, source, ledger);
+		rtt_app_sample(flow, packet, tick - flow->pending_tick, source, results);
 }
 
-static void rtt_dns(struct flow *flow, const struct packet *packet, uint32_t tick, struct ledger *ledger)
+static void rtt_dns(struct flow *flow, const struct packet *packet, uint32_t tick, struct rtt_results *results)
 {
 	const uint8_t *dns = packet->frame->data + packet->payload_off;
 
@@ -43,19 +56,19 @@ static void rtt_dns(struct flow *flow, const struct packet *packet, uint32_t tic
 	if (packet->payload_len < 12 || packet->payload_off + 3u > packet->frame->cap_len)
 		return;
 	if (dns[2] & 0x80)
-		rtt_answer(flow, load_be16(dns), tick, RTT_DNS, ledger);
+		rtt_answer(flow, packet, load_be16(dns), tick, RTT_DNS, results);
 	else
 		rtt_request(flow, load_be16(dns), tick);
 }
 
-static void rtt_icmp(struct flow *flow, const struct packet *packet, uint32_t tick, struct ledger *ledger)
+static void rtt_icmp(struct flow *flow, const struct packet *packet, uint32_t tick, struct rtt_results *results)
 {
 	bool v6 = packet->key.ip_version == 6;
 
 	if (packet->icmp_type == (v6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO_REQUEST))
 		rtt_request(flow, packet->echo_seq, tick);
 	else if (packet->icmp_type == (v6 ? ICMP6_ECHO_REPLY : ICMP_ECHO_REPLY))
-		rtt_answer(flow, packet->echo_seq, tick, RTT_ICMP_ECHO, ledger);
+		rtt_answer(flow, packet, packet->echo_seq, tick, RTT_ICMP_ECHO, results);
 }
 
 /*
@@ -64,7 +77,7 @@ static void rtt_icmp(struct flow *flow, const struct packet *packet, uint32_t ti
  * short RTT by one bit, so flips much faster than the average are left out (RFC 9312 section 3.8.2 suggests such a filter,
  * against reordering as well).
  */
-static void rtt_quic(struct flow *flow, const struct packet *packet, uint32_t tick, struct ledger *ledger)
+static void rtt_quic(struct flow *flow, const struct packet *packet, uint32_t tick, struct rtt_results *results)
 {
 	const uint8_t *quic = packet->frame->data + packet->payload_off;
 
@@ -87,24 +100,26 @@ static void rtt_quic(struct flow *flow, const struct packet *packet, uint32_t ti
 	flow->flags = (uint8_t)((flow->flags & ~FLOW_SPIN) | (spin ? FLOW_SPIN : 0) | FLOW_APP_PENDING);
 	flow->pending_tick = tick;
 	if (timed)
-		rtt_app_sample(flow, ticks, RTT_QUIC_SPIN, ledger);
+		rtt_app_sample(flow, packet, ticks, RTT_QUIC_SPIN, results);
 }
 
-void rtt_app_update(struct flow *flow, const struct packet *packet, enum rtt_app app, struct ledger *ledger)
+void rtt_app_update(struct flow *flow, const struct packet *packet, enum rtt_app app, struct rtt_results *results)
 {
 	uint32_t tick = rtt_tick(packet->frame->ts_ns);
 
 	if (packet->flags & PACKET_FRAGMENT_LATER)
 		return;
+	if (packet->frame->ts_ns > flow->last_ns + RTT_MAX_NS)
+		flow->flags &= (uint8_t)~FLOW_APP_PENDING;
 	switch (app) {
 	case RTT_APP_DNS:
-		rtt_dns(flow, packet, tick, ledger);
+		rtt_dns(flow, packet, tick, results);
 		break;
 	case RTT_APP_ICMP_ECHO:
-		rtt_icmp(flow, packet, tick, ledger);
+		rtt_icmp(flow, packet, tick, results);
 		break;
 	case RTT_APP_QUIC:
-		rtt_quic(flow, packet, tick, ledger);
+		rtt_quic(flow, packet, tick, results);
 		break;
 	default:
 		break;

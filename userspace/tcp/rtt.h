@@ -6,6 +6,13 @@
 #include "flowlane/live.h"
 #include "flowlane/packet.h"
 
+/* Where results go besides the flow. One per lane. */
+struct rtt_results {
+	struct ledger *ledger;
+	struct rtt_sample *samples; /* NULL: nobody wants them; else with room for one per packet of a batch */
+	unsigned samples_count;     /* set back by the reader after each batch */
+};
+
 #define RTT_MAX_TICKS ((uint32_t)(RTT_MAX_NS / RTT_TICK_NS))
 
 static inline uint32_t rtt_tick(uint64_t ts_ns)
@@ -39,20 +46,22 @@ static inline void rtt_leg_add(struct rtt_leg_stat *stat, uint32_t ticks)
 /* What besides TCP can give an RTT. */
 enum rtt_app { RTT_APP_NONE, RTT_APP_DNS, RTT_APP_ICMP_ECHO, RTT_APP_QUIC };
 
-/* By protocol and ports, so that no flow has to be touched to know. */
+/* By protocol and ports, so that no flow has to be touched to know; and with one branch, for nearly always it is none. */
 static inline enum rtt_app rtt_app(const struct packet *packet)
 {
 	const struct flow_key *key = &packet->key;
+	bool dns = (key->a_port == 53) | (key->b_port == 53), quic = (key->a_port == 443) | (key->b_port == 443);
+	bool icmp = (key->proto == 1) | (key->proto == 58);
 
-	if (key->proto == 17) {
-		if (key->a_port == 53 || key->b_port == 53)
-			return RTT_APP_DNS;
-		return key->a_port == 443 || key->b_port == 443 ? RTT_APP_QUIC : RTT_APP_NONE;
-	}
-	return key->proto == 1 || key->proto == 58 ? RTT_APP_ICMP_ECHO : RTT_APP_NONE;
+	if (__builtin_expect(!(((dns | quic) & (key->proto == 17)) | icmp), 1))
+		return RTT_APP_NONE;
+	return icmp ? RTT_APP_ICMP_ECHO : dns ? RTT_APP_DNS : RTT_APP_QUIC;
 }
 
-/* One packet of a flow that is not TCP, after its flow_update(). */
-void rtt_app_update(struct flow *flow, const struct packet *packet, enum rtt_app app, struct ledger *ledger);
+/* Counts a sample that packet->dir answered. */
+void rtt_result(struct rtt_results *results, const struct packet *packet, uint32_t ticks, enum rtt_source source);
+
+/* One packet of a flow that is not TCP, before its flow_update(): after a long silence nothing can be timed any more. */
+void rtt_app_update(struct flow *flow, const struct packet *packet, enum rtt_app app, struct rtt_results *results);
 
 #endif

@@ -58,20 +58,21 @@ bool tcp_is_reuse(const struct tcp_flow *tcp, const struct packet *packet)
 
 /* --- RTT ------------------------------------------------------------------------------------------------------------- */
 
-static void tcp_rtt_sample(
-	struct tcp_flow *tcp, const struct packet *packet, uint32_t ticks, enum rtt_source source, struct ledger *ledger)
+static inline void tcp_rtt_sample(
+	struct tcp_flow *tcp, const struct packet *packet, uint32_t ticks, enum rtt_source source, struct rtt_results *results)
 {
-	rtt_add(&tcp->rtt, ticks);
-	if (tcp->client != CLIENT_UNKNOWN) {
-		/* The path that was measured is that to the side that sent the ACK. */
-		unsigned client = tcp->client == CLIENT_B_TO_A;
-		rtt_leg_add(&tcp->leg[packet->dir == client ? RTT_TO_CLIENT : RTT_TO_SERVER], ticks);
-	}
-	counter_add(&ledger->rtt_samples[source], 1);
+	/* What was measured is the path to the side that sent the ACK. */
+	struct rtt_leg_stat *leg = &tcp->leg[packet->dir];
+	bool first = tcp->leg[0].samples + tcp->leg[1].samples == 0;
+
+	tcp->rtt_last = ticks;
+	tcp->rtt_ewma = first ? ticks : rtt_ewma(tcp->rtt_ewma, ticks);
+	rtt_leg_add(leg, ticks);
+	rtt_result(results, packet, ticks, source);
 }
 
 /* The ACK ends exactly at waiting segment i. False: it had waited too long. */
-static bool tcp_rtt_exact(struct tcp_flow *tcp, const struct packet *packet, unsigned i, uint32_t tick, struct ledger *ledger)
+static bool tcp_rtt_exact(struct tcp_flow *tcp, const struct packet *packet, unsigned i, uint32_t tick, struct rtt_results *results)
 {
 	uint32_t ticks = tick - tcp_samples_group(tcp, i)->sent_tick[i & 3];
 	bool handshake = packet->tcp_flags & TCP_SYN || tcp->state == TCP_STATE_SYN_ACK;
@@ -80,7 +81,7 @@ static bool tcp_rtt_exact(struct tcp_flow *tcp, const struct packet *packet, uns
 		return false;
 	if (handshake)
 		tcp->handshake_ticks += ticks;
-	tcp_rtt_sample(tcp, packet, ticks, handshake ? RTT_HANDSHAKE : RTT_SEQ_ACK, ledger);
+	tcp_rtt_sample(tcp, packet, ticks, handshake ? RTT_HANDSHAKE : RTT_SEQ_ACK, results);
 	return true;
 }
 
@@ -88,12 +89,12 @@ static bool tcp_rtt_exact(struct tcp_flow *tcp, const struct packet *packet, uns
  * Takes out all waiting segments of the other direction that this ACK covers; the one it ends at gives the sample. Segments
  * that became ambiguous were taken out when that happened (tcp_loss.c). Returns whether there was a sample.
  *
- * Ages are ticks that wrap after 34 s: a segment would have to wait that long in a flow that is never silent for 30 s, without
+ * Ages are ticks that wrap after 34 s: a segment would have to wait that long in a flow that is never silent for 17 s, without
  * being sent again, and then be acknowledged exactly, to give a wrong sample.
  */
-static inline bool tcp_ack_samples(struct tcp_flow *tcp, const struct packet *packet, uint32_t tick, struct ledger *ledger)
+static inline bool tcp_ack_samples(struct tcp_flow *tcp, const struct packet *packet, uint32_t tick, struct rtt_results *results)
 {
-	unsigned waiting = tcp_samples_of(tcp, !packet->dir), covered, exact;
+	unsigned waiting = tcp->sample_used[!packet->dir], covered, exact;
 
 	tcp_samples_compare(&tcp->sample_hot, packet->tcp_ack, &covered, &exact);
 	if (__builtin_expect(waiting > 15, 0)) {
@@ -103,8 +104,8 @@ static inline bool tcp_ack_samples(struct tcp_flow *tcp, const struct packet *pa
 		exact |= spill_exact << 4;
 	}
 	exact &= waiting;
-	tcp->sample_used &= (uint8_t) ~(covered & waiting);
-	return exact && tcp_rtt_exact(tcp, packet, (unsigned)__builtin_ctz(exact), tick, ledger);
+	tcp->sample_used[!packet->dir] = (uint8_t)(waiting & ~covered);
+	return exact && tcp_rtt_exact(tcp, packet, (unsigned)__builtin_ctz(exact), tick, results);
 }
 
 /* --- sequence space -------------------------------------------------------------------------------------------------- */
@@ -129,7 +130,7 @@ static bool tcp_is_restart(const struct tcp_flow *tcp, const struct packet *pack
 
 /* A segment that does not simply come next. True: it may be timed. */
 static bool tcp_segment_apart(
-	struct tcp_flow *tcp, const struct packet *packet, uint32_t seq_end, uint32_t tick, struct ledger *ledger)
+	struct tcp_flow *tcp, const struct packet *packet, uint32_t seq_end, uint32_t tick, struct rtt_results *results)
 {
 	unsigned dir = packet->dir;
 	struct tcp_half *half = &tcp->half[dir];
@@ -137,14 +138,14 @@ static bool tcp_segment_apart(
 	if (!(tcp->bits & TCPF_SEEN << dir)) {
 		tcp_half_start(tcp, packet, seq_end, tick);
 	} else if (tcp_is_restart(tcp, packet)) {
-		tcp->sample_used &= (uint8_t)~tcp_samples_of(tcp, dir);
+		tcp->sample_used[dir] = 0;
 		tcp_half_start(tcp, packet, seq_end, tick);
 	} else if (seq_before(half->next_seq, packet->tcp_seq)) {
 		tcp_hole_open(tcp, dir, half->next_seq, packet->tcp_seq);
 		half->next_seq = seq_end;
 		half->advance_tick = tick;
 	} else {
-		tcp_segment_old(tcp, packet, seq_end, tick, ledger);
+		tcp_segment_old(tcp, packet, seq_end, tick, results);
 		return false;
 	}
 	return true;
@@ -155,7 +156,7 @@ static bool tcp_segment_apart(
  * sample that is not marked as used. What remains of branches is predictable, or rare.
  */
 static inline void tcp_segment(
-	struct tcp_flow *tcp, const struct packet *packet, uint32_t length, uint32_t tick, struct ledger *ledger)
+	struct tcp_flow *tcp, const struct packet *packet, uint32_t length, uint32_t tick, struct rtt_results *results)
 {
 	unsigned dir = packet->dir;
 	struct tcp_half *half = &tcp->half[dir];
@@ -166,21 +167,24 @@ static inline void tcp_segment(
 		half->next_seq = seq_end;
 		half->advance_tick = length ? tick : half->advance_tick;
 	} else if (!length) {
+		/* What an empty segment says of the numbers counts only while nothing else is known. */
+		if (!(tcp->bits & TCPF_SEEN << dir) && !(packet->tcp_flags & TCP_RST))
+			tcp_half_start(tcp, packet, seq_end, tick);
 		return;
 	} else {
-		timed = tcp_segment_apart(tcp, packet, seq_end, tick, ledger);
+		timed = tcp_segment_apart(tcp, packet, seq_end, tick, results);
 		if (!timed)
 			tcp_timestamp_sent(tcp, packet, tick);
 	}
 	if (__builtin_expect(!tcp_sample_put(tcp, dir, seq_end, tick, timed), 0)) {
-		counter_add(&ledger->rtt_unqueued, 1);
+		counter_add(&results->ledger->rtt_unqueued, 1);
 		tcp_timestamp_sent(tcp, packet, tick);
-	} else if (__builtin_expect(tcp->bits & TCPF_TS_FLOOR << dir, 0) && timed) {
+	} else if (__builtin_expect(tcp->bits & TCPF_TS_FLOOR << dir, 0)) {
 		tcp_timestamp_sent(tcp, packet, tick);
 	}
 }
 
-static inline void tcp_update_one(const struct tcp_work *work, struct ledger *ledger)
+static inline void tcp_update_one(const struct tcp_work *work, struct rtt_results *results)
 {
 	struct tcp_flow *tcp = work->tcp;
 	const struct packet *packet = work->packet;
@@ -190,25 +194,25 @@ static inline void tcp_update_one(const struct tcp_work *work, struct ledger *le
 	uint32_t length = packet->payload_len + (packet->tcp_flags >> 1 & 1) + (packet->tcp_flags & 1); /* SYN, FIN */
 
 	if (__builtin_expect(now_ns > work->before_ns + RTT_MAX_NS, 0)) {
-		tcp->sample_used = 0;
+		tcp->sample_used[0] = tcp->sample_used[1] = 0;
 		tcp->bits &= (uint8_t) ~(TCPF_TS_FLOOR * 15);
 	}
 	tcp->flow.tcp_flags[dir] |= packet->tcp_flags;
 	if (__builtin_expect(packet->tcp_flags & TCP_ACK, 1)) {
-		bool sampled = tcp_ack_samples(tcp, packet, tick, ledger);
+		bool sampled = tcp_ack_samples(tcp, packet, tick, results);
 		if (__builtin_expect(tcp->bits & TCPF_TS_TIMED << !dir, 0)) {
 			uint32_t ticks;
 			if (tcp_timestamp_echoed(tcp, packet, tick, &ticks) && !sampled)
-				tcp_rtt_sample(tcp, packet, ticks, RTT_TIMESTAMP, ledger);
+				tcp_rtt_sample(tcp, packet, ticks, RTT_TIMESTAMP, results);
 		}
 		tcp_ack_note(tcp, packet, length);
 	}
 	tcp_state_update(tcp, packet);
-	tcp_segment(tcp, packet, length, tick, ledger);
+	tcp_segment(tcp, packet, length, tick, results);
 }
 
-void tcp_update(const struct tcp_work *work, unsigned n, struct ledger *ledger)
+void tcp_update(const struct tcp_work *work, unsigned n, struct rtt_results *results)
 {
 	for (unsigned i = 0; i < n; i++)
-		tcp_update_one(&work[i], ledger);
+		tcp_update_one(&work[i], results);
 }

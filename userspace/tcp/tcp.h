@@ -10,9 +10,9 @@
 
 #include <stdbool.h>
 
-#include "flowlane/ledger.h"
 #include "flowlane/live.h"
 #include "flowlane/packet.h"
+#include "rtt.h"
 
 /* True if this packet opens a new connection on a flow that is over: a pure SYN with another ISN. */
 bool tcp_is_reuse(const struct tcp_flow *tcp, const struct packet *packet);
@@ -25,6 +25,6 @@ struct tcp_work {
 };
 
 /* Segments in the order of their capture, each after its flow_update(). */
-void tcp_update(const struct tcp_work *work, unsigned n, struct ledger *ledger);
+void tcp_update(const struct tcp_work *work, unsigned n, struct rtt_results *results);
 
 #endif

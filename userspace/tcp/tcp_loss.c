@@ -10,6 +10,8 @@
 #define REORDER_DEFAULT_TICKS ((uint32_t)(3 * 1000 * 1000 / RTT_TICK_NS))
 /* A retransmission answers the third duplicate ACK at once. */
 #define FAST_RETRANSMIT_MS 20
+/* Numbers come round after 4 GiB. Holes that are older than about one are forgotten long before. */
+#define HOLE_EPOCH_SHIFT 30
 /* How far before the first segment seen a direction's unseen past reaches. Any number below 2^31 that no window reaches. */
 #define UNSEEN_PAST (1u << 30)
 
@@ -28,9 +30,23 @@ void tcp_holes_start(struct tcp_flow *tcp, unsigned dir, uint32_t seq, bool syn)
 		tcp_hole_open(tcp, dir, seq - UNSEEN_PAST, seq);
 }
 
+/* Forgets holes that were opened more than one or two GiB of this direction's traffic ago. */
+static void tcp_holes_age(struct tcp_flow *tcp, unsigned dir)
+{
+	uint8_t epoch = (uint8_t)(tcp->flow.bytes[dir] >> HOLE_EPOCH_SHIFT);
+
+	if ((uint8_t)(epoch - tcp->hole_epoch[dir]) < 2)
+		return;
+	for (unsigned i = 0; i < TCP_HOLES; i++)
+		tcp->hole[dir][i] = (struct tcp_hole){ 0, 0 };
+	tcp->hole_epoch[dir] = epoch;
+}
+
 void tcp_hole_open(struct tcp_flow *tcp, unsigned dir, uint32_t start, uint32_t end)
 {
 	struct tcp_hole *lowest = &tcp->hole[dir][0];
+
+	tcp_holes_age(tcp, dir);
 
 	for (unsigned i = 0; i < TCP_HOLES; i++) {
 		struct tcp_hole *hole = &tcp->hole[dir][i];
@@ -49,6 +65,7 @@ static bool tcp_hole_fill(struct tcp_flow *tcp, unsigned dir, uint32_t seq, uint
 {
 	bool unseen = false;
 
+	tcp_holes_age(tcp, dir);
 	for (unsigned i = 0; i < TCP_HOLES; i++) {
 		struct tcp_hole *hole = &tcp->hole[dir][i];
 		if (!hole_is_open(hole) || !seq_before(hole->start, seq_end) || !seq_before(seq, hole->end))
@@ -99,18 +116,19 @@ static bool tcp_is_fast_retransmission(const struct tcp_flow *tcp, const struct 
  * Karn and tcptrace in one step: whatever waits for an ACK at or behind this segment can no longer be timed, for that ACK might
  * be the answer to this segment.
  */
-static void tcp_samples_void(struct tcp_flow *tcp, unsigned dir, uint32_t seq, struct ledger *ledger)
+static void tcp_samples_void(struct tcp_flow *tcp, unsigned dir, uint32_t seq, struct rtt_results *results)
 {
-	for (unsigned bits = tcp_samples_of(tcp, dir); bits; bits &= bits - 1) {
+	for (unsigned bits = tcp->sample_used[dir]; bits; bits &= bits - 1) {
 		unsigned i = (unsigned)__builtin_ctz(bits);
 		if (!seq_before(seq, tcp_samples_group(tcp, i)->seq_end[i & 3]))
 			continue;
-		tcp->sample_used &= (uint8_t) ~(1u << i);
-		counter_add(&ledger->rtt_ambiguous, 1);
+		tcp->sample_used[dir] &= (uint8_t) ~(1u << i);
+		counter_add(&results->ledger->rtt_ambiguous, 1);
 	}
 }
 
-void tcp_segment_old(struct tcp_flow *tcp, const struct packet *packet, uint32_t seq_end, uint32_t tick, struct ledger *ledger)
+void tcp_segment_old(
+	struct tcp_flow *tcp, const struct packet *packet, uint32_t seq_end, uint32_t tick, struct rtt_results *results)
 {
 	unsigned dir = packet->dir;
 	struct tcp_half *half = &tcp->half[dir];
@@ -118,12 +136,14 @@ void tcp_segment_old(struct tcp_flow *tcp, const struct packet *packet, uint32_t
 	bool control = packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST);
 
 	/* One byte before the next: a keep-alive probe (RFC 9293 section 3.8.4), or the byte of a zero-window probe sent again. */
-	if (seq + 1 == half->next_seq && seq_end == half->next_seq && !control)
+	if (seq + 1 == half->next_seq && seq_end == half->next_seq && !control) {
+		tcp_samples_void(tcp, dir, seq, results); /* its ACK may answer either */
 		return;
+	}
 	/* The byte of a zero-window probe, and at last the data behind it. */
 	bool probe = seq + 1 == half->next_seq && seq_before(half->next_seq, seq_end) && packet->payload_len > 1;
 
-	tcp_samples_void(tcp, dir, seq, ledger);
+	tcp_samples_void(tcp, dir, seq, results);
 	bool unseen = tcp_hole_fill(tcp, dir, seq, seq_end);
 	bool acknowledged = tcp->half[!dir].ack && !seq_before(tcp->half[!dir].ack, seq_end);
 	uint32_t threshold = tcp->handshake_ticks ? tcp->handshake_ticks : REORDER_DEFAULT_TICKS;

@@ -2,9 +2,9 @@
 #ifndef FLOWLANE_TCP_LOSS_H
 #define FLOWLANE_TCP_LOSS_H
 
-#include "flowlane/ledger.h"
 #include "flowlane/live.h"
 #include "flowlane/packet.h"
+#include "rtt.h"
 
 /* A direction's numbers start: without a SYN, what lies before the first segment was sent, but not seen. */
 void tcp_holes_start(struct tcp_flow *tcp, unsigned dir, uint32_t seq, bool syn);
@@ -13,7 +13,8 @@ void tcp_holes_start(struct tcp_flow *tcp, unsigned dir, uint32_t seq, bool syn)
 void tcp_hole_open(struct tcp_flow *tcp, unsigned dir, uint32_t start, uint32_t end);
 
 /* A segment with seq before next_seq: counts it as a retransmission, as out of order, or as neither (keep-alive). */
-void tcp_segment_old(struct tcp_flow *tcp, const struct packet *packet, uint32_t seq_end, uint32_t tick, struct ledger *ledger);
+void tcp_segment_old(
+	struct tcp_flow *tcp, const struct packet *packet, uint32_t seq_end, uint32_t tick, struct rtt_results *results);
 
 /* An empty segment that acknowledges what was acknowledged before: a duplicate ACK, if nothing else is new. */
 void tcp_ack_again(struct tcp_flow *tcp, const struct packet *packet);

@@ -27,12 +27,6 @@ static inline struct tcp_samples *tcp_samples_group(struct tcp_flow *tcp, unsign
 	return i < 4 ? &tcp->sample_hot : &tcp->sample_spill;
 }
 
-/* One bit per waiting segment that was sent by dir. */
-static inline unsigned tcp_samples_of(const struct tcp_flow *tcp, unsigned dir)
-{
-	return tcp->sample_used & (tcp->sample_dir ^ (dir - 1u));
-}
-
 /* Which of the four an acknowledgement number covers, and at which it ends: four bits each. */
 static inline void tcp_samples_compare(const struct tcp_samples *samples, uint32_t ack, unsigned *covered, unsigned *exact)
 {
@@ -56,15 +50,14 @@ static inline void tcp_samples_compare(const struct tcp_samples *samples, uint32
  */
 static inline bool tcp_sample_put(struct tcp_flow *tcp, unsigned dir, uint32_t seq_end, uint32_t tick, bool wanted)
 {
-	unsigned i = (unsigned)__builtin_ctz(~(unsigned)tcp->sample_used);
+	unsigned i = (unsigned)__builtin_ctz(~(unsigned)(tcp->sample_used[0] | tcp->sample_used[1]));
 
 	if (__builtin_expect(i >= TCP_SAMPLES, 0))
 		return !wanted;
 	struct tcp_samples *group = tcp_samples_group(tcp, i);
 	group->seq_end[i & 3] = seq_end;
 	group->sent_tick[i & 3] = tick;
-	tcp->sample_used |= (uint8_t)((unsigned)wanted << i);
-	tcp->sample_dir = (uint8_t)((tcp->sample_dir & ~(1u << i)) | dir << i);
+	tcp->sample_used[dir] |= (uint8_t)((unsigned)wanted << i);
 	return true;
 }
 

@@ -44,6 +44,9 @@ void tcp_timestamp_sent(struct tcp_flow *tcp, const struct packet *packet, uint3
 	if (!(tcp->bits & TCPF_TS_FLOOR << dir)) {
 		tcp->bits |= (uint8_t)(TCPF_TS_FLOOR << dir);
 		tcp->flow.ts_value[dir] = value;
+	} else if ((int32_t)(value - tcp->flow.ts_value[dir]) > 0 && !packet->payload_len) {
+		tcp->flow.ts_value[dir] =
+			value; /* an empty segment is not answered: it may not be the first to carry a timed value */
 	} else if ((int32_t)(value - tcp->flow.ts_value[dir]) > 0) {
 		tcp->bits = (uint8_t)((tcp->bits & ~(TCPF_TS_FLOOR << dir)) | TCPF_TS_TIMED << dir);
 		tcp->flow.ts_value[dir] = value;

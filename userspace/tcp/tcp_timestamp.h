@@ -15,7 +15,7 @@
 #include "flowlane/live.h"
 #include "flowlane/packet.h"
 
-/* A segment of packet->dir that was not queued for SEQ/ACK, or any while a floor is set. */
+/* A segment of packet->dir that was not queued for SEQ/ACK, or any, also an empty one, while a floor is set. */
 void tcp_timestamp_sent(struct tcp_flow *tcp, const struct packet *packet, uint32_t tick);
 
 /* An ACK, while a value of the other direction is timed. True: it echoed the value, *ticks is the RTT. */
