@@ -41,6 +41,7 @@ struct config {
 	char *export_json;
 	char *export_csv;
 	char *expired_flows_jsonl;
+	char *rtt_samples_jsonl;
 	enum export_scope export_scope;
 	bool extended;	    /* extra JSON keys after rtt_samples */
 	bool all_protocols; /* not only tcp and udp */

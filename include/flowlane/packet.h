@@ -44,7 +44,7 @@ _Static_assert(sizeof(struct frame) == 32, "two frames a cache line");
 
 enum packet_flag {
 	PACKET_FRAGMENT = 1 << 0,       /* any fragment; `payload_len` is that of this fragment */
-	PACKET_FRAGMENT_LATER = 1 << 1, /* no L4 header: not the first (ports from the fragment table, or 0), or a first one without all of it */
+	PACKET_FRAGMENT_LATER = 1 << 1, /* no L4 header here: a later fragment (ports from the fragment table, or 0), or a first too short */
 	PACKET_TUNNELLED = 1 << 2,      /* the key is that of an inner IP header */
 	PACKET_L4_CUT = 1 << 3,         /* payload or TCP options were cut off by the snapshot length */
 };
@@ -80,7 +80,7 @@ struct packet {
 	uint8_t ttl;           /* or hop limit */
 	uint8_t icmp_type;     /* ICMP and ICMPv6 only */
 	uint8_t icmp_code;
-	uint16_t vlan;         /* outermost VLAN id as seen, 0xffff: untagged (whether or not it is in the key); not those inside a tunnel */
+	uint16_t vlan;         /* outermost id as seen outside of tunnels, 0xffff: untagged (whether or not it is in the key) */
 	uint16_t echo_seq;     /* ICMP echo request / reply: sequence number */
 	uint8_t unused[32];    /* zero */
 };

@@ -23,6 +23,7 @@
 
 enum sink_wants {
 	SINK_FRAMES = 1 << 0, /* every frame that passed the filter, undecodable ones too, in the order of the source */
+	SINK_RTT = 1 << 2,    /* every RTT sample */
 	SINK_FLOWS = 1 << 1,  /* finished flows, and at the end those still alive (end == FLOW_ALIVE) */
 };
 
@@ -48,6 +49,7 @@ struct sink_ops {
 	int (*attach)(struct output *output, unsigned lane, struct sink **sink);
 	void (*frames)(struct sink *sink, const struct frame *frames, unsigned n);
 	void (*flows)(struct sink *sink, const struct flow_record *records, unsigned n);
+	void (*rtt)(struct sink *sink, const struct rtt_sample *samples, unsigned n);
 	void (*detach)(struct sink *sink);
 	/* Finishes the files. `reports` has room for SINK_REPORTS_MAX (an output can be several files: JSON and CSV share one
 	 * sorted spool); returns how many were filled. Frees the output. NULL: the run did not come about (another output could

@@ -180,6 +180,15 @@ static void snap(struct packet_builder *b, const struct ends *e)
 	tcp4(b, e);
 }
 
+/* An IP header that claims more than the 802.3 length leaves it, and padding that would be there to take. */
+static void snap_padded(struct packet_builder *b, const struct ends *e)
+{
+	snap(b, e);
+	pb_finish(b);
+	b->bytes[22 + 2] = 0xff;
+	pb_zero(b, 30);
+}
+
 static void spanning_tree(struct packet_builder *b, const struct ends *e)
 {
 	(void)e;
@@ -341,6 +350,7 @@ static const struct decode_case links[] = {
 	{ "PPPoE, LCP", pppoe_lcp, .verdict = VERDICT_NOFLOW_PPPOE_CONTROL },
 	{ "PPPoE discovery", pppoe_discovery, .verdict = VERDICT_NOFLOW_PPPOE_CONTROL },
 	{ "802.3 with SNAP", snap, TCP4 },
+	{ "802.3 length bounds the packet", snap_padded, TCP4 },
 	{ "802.3, spanning tree", spanning_tree, .verdict = VERDICT_NOFLOW_LLC },
 	{ "ARP", arp, .verdict = VERDICT_NOFLOW_ARP },
 	{ "RARP", rarp, .verdict = VERDICT_NOFLOW_ARP },

@@ -22,6 +22,7 @@ static void list_outputs(const struct config *config, struct named_output output
 		{ "--export-json", config->export_json },
 		{ "--export-csv", config->export_csv },
 		{ "--expired-flows-jsonl", config->expired_flows_jsonl },
+		{ "--rtt-samples-jsonl", config->rtt_samples_jsonl },
 		{ "--summary-json", config->summary_json },
 	};
 	memcpy(outputs, all, sizeof(all));

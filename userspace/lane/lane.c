@@ -56,6 +56,16 @@ void lane_records(void *context, const struct flow_record *records, unsigned n)
 	}
 }
 
+void lane_rtt_samples(void *context, const struct rtt_sample *samples, unsigned n)
+{
+	struct lane *lane = context;
+
+	for (unsigned i = 0; i < lane->sinks_count; i++) {
+		if (lane->sinks[i].ops->rtt)
+			lane->sinks[i].ops->rtt(lane->sinks[i].sink, samples, n);
+	}
+}
+
 void *lane_run(void *argument)
 {
 	struct lane *lane = argument;

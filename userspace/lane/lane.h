@@ -43,4 +43,7 @@ void *lane_run(void *lane);
 /* A flow_records_fn: passes finished flows to the lane's sinks. */
 void lane_records(void *lane, const struct flow_record *records, unsigned n);
 
+/* An rtt_samples_fn: passes RTT samples to the sinks that want them. */
+void lane_rtt_samples(void *lane, const struct rtt_sample *samples, unsigned n);
+
 #endif

@@ -48,7 +48,7 @@ static int lane_attach(struct lane *lane, const struct sink_ops *ops, struct out
 	/* On files every lane reads every frame: lane 0 writes them all, so a copy is in the order of the original. */
 	bool frames = ops->wants & SINK_FRAMES && (live || lane->number == 0);
 
-	if (!frames && !(ops->wants & SINK_FLOWS))
+	if (!frames && !(ops->wants & (SINK_FLOWS | SINK_RTT)))
 		return 0;
 	mine->ops = ops;
 	mine->frames = frames;
@@ -56,6 +56,15 @@ static int lane_attach(struct lane *lane, const struct sink_ops *ops, struct out
 	if (!err)
 		lane->sinks_count++;
 	return err;
+}
+
+static bool lanes_want_rtt(const struct lanes *lanes)
+{
+	for (unsigned i = 0; i < lanes->outputs_count; i++) {
+		if (lanes->outputs[i].ops->wants & SINK_RTT)
+			return true;
+	}
+	return false;
 }
 
 static int lane_open(struct lanes *lanes, struct lane *lane)
@@ -71,6 +80,7 @@ static int lane_open(struct lanes *lanes, struct lane *lane)
 		.lane = lane->number,
 		.lanes = lanes->count,
 		.on_records = lane_records,
+		.on_rtt_samples = lanes_want_rtt(lanes) ? lane_rtt_samples : NULL,
 		.context = lane,
 	};
 	int err = core_create(&options, &lane->core);
@@ -130,12 +140,10 @@ fail:
 
 void lanes_close(struct lanes *lanes)
 {
-	struct output_report reports[SINK_REPORTS_MAX];
-
 	if (!lanes)
 		return;
 	for (unsigned i = 0; i < lanes->outputs_count; i++)
-		lanes->outputs[i].ops->close(lanes->outputs[i].output, reports);
+		lanes->outputs[i].ops->close(lanes->outputs[i].output, NULL);
 	for (unsigned i = 0; i < lanes->count; i++) {
 		if (lanes->lane[i].source)
 			lanes->lane[i].source->ops->close(lanes->lane[i].source);

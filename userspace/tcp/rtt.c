@@ -109,7 +109,7 @@ void rtt_app_update(struct flow *flow, const struct packet *packet, enum rtt_app
 
 	if (packet->flags & PACKET_FRAGMENT_LATER)
 		return;
-	if (packet->frame->ts_ns > flow->last_ns + RTT_MAX_NS)
+	if (rtt_is_void(flow->last_ns, packet->frame->ts_ns))
 		flow->flags &= (uint8_t)~FLOW_APP_PENDING;
 	switch (app) {
 	case RTT_APP_DNS:

@@ -15,6 +15,12 @@ struct rtt_results {
 
 #define RTT_MAX_TICKS ((uint32_t)(RTT_MAX_NS / RTT_TICK_NS))
 
+/* The flow was silent for so long, or time jumped back so far, that ticks of before and after cannot be compared. */
+static inline bool rtt_is_void(uint64_t before_ns, uint64_t now_ns)
+{
+	return now_ns - before_ns + RTT_MAX_NS > 2 * RTT_MAX_NS;
+}
+
 static inline uint32_t rtt_tick(uint64_t ts_ns)
 {
 	return (uint32_t)(ts_ns / RTT_TICK_NS);

@@ -193,7 +193,7 @@ static inline void tcp_update_one(const struct tcp_work *work, struct rtt_result
 	uint32_t tick = rtt_tick(now_ns);
 	uint32_t length = packet->payload_len + (packet->tcp_flags >> 1 & 1) + (packet->tcp_flags & 1); /* SYN, FIN */
 
-	if (__builtin_expect(now_ns > work->before_ns + RTT_MAX_NS, 0)) {
+	if (__builtin_expect(rtt_is_void(work->before_ns, now_ns), 0)) {
 		tcp->sample_used[0] = tcp->sample_used[1] = 0;
 		tcp->bits &= (uint8_t) ~(TCPF_TS_FLOOR * 15);
 	}

@@ -1,0 +1,276 @@
+/* Counting a packet into a flow, and the record that a flow becomes. */
+#include "flow_builder.h"
+#include "flow_record.h"
+#include "rtt.h"
+
+static const uint64_t START_NS = 1706123400 * NS_PER_SEC + 5;
+
+static void flow_start(struct tcp_flow *tcp, const struct flow_key *key, unsigned dir)
+{
+	struct made made;
+
+	memset(tcp, 0, sizeof(*tcp));
+	made_set(&made, key, dir, START_NS);
+	made.packet.tos = 0xb8;
+	flow_init(&tcp->flow, &made.packet);
+}
+
+static void flow_count(struct tcp_flow *tcp, const struct flow_key *key, unsigned dir, uint64_t ts_ns, uint32_t wire, uint32_t l3)
+{
+	struct made made;
+
+	made_set(&made, key, dir, ts_ns);
+	made.frame.wire_len = wire;
+	made.packet.l3_len = l3;
+	flow_update(&tcp->flow, &made.packet);
+}
+
+static struct flow_record flow_result(const struct tcp_flow *tcp)
+{
+	struct flow_record record;
+
+	memset(&record, 0xa5, sizeof(record));
+	flow_record_fill(&record, &tcp->flow, FLOW_ALIVE, 99);
+	return record;
+}
+
+static void key__when_a_flow_is_made_of_it__then_comes_out_the_same(void **context)
+{
+	(void)context;
+	struct flow_key keys[] = {
+		key_v4(PROTO_TCP, 0x01020304, 5, 0xfffefdfc, 65535),
+		key_v4(PROTO_UDP, 0, 0, 0xffffffff, 0),
+		key_v4(PROTO_ICMP, 0x0a000001, 77, 0x0a000001, 77),
+		key_v4(255, 1, 2, 3, 4),
+		key_v4(0, 1, 0, 3, 0),
+		key_v6(PROTO_TCP, 1, 0xabcd, 2, 0x1234),
+		key_v6(PROTO_ICMP6, 3, 128 << 8, 4, 128 << 8),
+		key_v6(PROTO_UDP, 3, 1, 4, 2),
+		key_v4(PROTO_UDP, 3, 1, 4, 2),
+		key_v6(PROTO_UDP, 3, 1, 4, 2),
+	};
+
+	memset(keys[7].a_ip, 0xff, 16);
+	memset(keys[7].b_ip, 0xff, 16);
+	keys[8].vlan = 4095;
+	keys[8].tunnel = 0xfffffffe;
+	keys[9].vlan = 0;
+	keys[9].tunnel = 1;
+	for (unsigned i = 0; i < ROWS(keys); i++) {
+		struct tcp_flow tcp;
+		struct flow_key key;
+		flow_start(&tcp, &keys[i], 0);
+		memset(&key, 0xa5, sizeof(key));
+		flow_live_key(&tcp.flow, &key);
+		assert_memory_equal(&key, &keys[i], sizeof(key));
+		struct flow_record record = flow_result(&tcp);
+		assert_memory_equal(&record.key, &keys[i], sizeof(key));
+		assert_int_equal(flow_proto(&tcp.flow), keys[i].proto);
+		assert_int_equal(flow_ip_version(&tcp.flow), keys[i].ip_version);
+	}
+}
+
+static void flow__when_just_made__then_all_else_is_zero(void **context)
+{
+	(void)context;
+	for (unsigned tcp = 0; tcp < 2; tcp++) {
+		struct flow_key key = key_v6(tcp ? PROTO_TCP : PROTO_UDP, 1, 2, 3, 4);
+		struct flow_record want = {
+			.key = key,
+			.tcp_state = tcp ? TCP_STATE_UNKNOWN : TCP_STATE_NONE,
+			.end = FLOW_ALIVE,
+			.tos = 0xb8,
+			.first_ns = START_NS,
+			.last_ns = START_NS,
+			.end_ns = 99,
+			.first_dir = 1,
+		};
+		struct tcp_flow flow;
+		flow_start(&flow, &key, 1);
+		struct flow_record record = flow_result(&flow);
+		/* Padding, too: the spool writes records as they are. */
+		assert_memory_equal(&record, &want, sizeof(record));
+	}
+}
+
+/* The slot of another flow, and in the wheel: only that is kept. */
+static void flow__when_made_in_a_used_slot__then_nothing_of_the_old_one_remains(void **context)
+{
+	(void)context;
+	for (unsigned tcp = 0; tcp < 2; tcp++) {
+		for (unsigned armed = 0; armed < 2; armed++) {
+			struct flow_key key = key_v4(tcp ? PROTO_TCP : PROTO_UDP, 1, 2, 3, 4);
+			struct tcp_flow fresh, used;
+			struct made made;
+			flow_start(&fresh, &key, 0);
+			memset(&used, 0xff, sizeof(used));
+			used.flow.flags = (uint8_t)(armed ? 0xff : 0xff & ~FLOW_ARMED);
+			made_set(&made, &key, 0, START_NS);
+			made.packet.tos = 0xb8;
+			flow_init(&used.flow, &made.packet);
+			assert_int_equal(used.flow.flags & FLOW_ARMED, armed ? FLOW_ARMED : 0);
+			used.flow.flags &= (uint8_t)~FLOW_ARMED;
+			assert_memory_equal(&used, &fresh, tcp ? sizeof(struct tcp_flow) : sizeof(struct flow));
+		}
+	}
+}
+
+static void counters__when_packets_come__then_by_direction(void **context)
+{
+	(void)context;
+	struct flow_key key = key_v4(PROTO_UDP, 1, 2, 3, 4);
+	struct tcp_flow tcp;
+
+	flow_start(&tcp, &key, 0);
+	flow_count(&tcp, &key, 0, START_NS, 100, 86);
+	flow_count(&tcp, &key, 0, START_NS + 10, 1514, 1500);
+	flow_count(&tcp, &key, 1, START_NS + 20, 60, 28);   /* padded */
+	flow_count(&tcp, &key, 1, START_NS + 30, 40, 40);   /* raw IP */
+	flow_count(&tcp, &key, 1, START_NS + 40, 100, 200); /* says it was shorter than what is in it: no overhead */
+	struct flow_record record = flow_result(&tcp);
+	assert_int_equal(record.packets[0], 2);
+	assert_int_equal(record.bytes[0], 1614);
+	assert_int_equal(record.l3_bytes[0], 1586);
+	assert_int_equal(record.packets[1], 3);
+	assert_int_equal(record.bytes[1], 200);
+	assert_int_equal(record.l3_bytes[1], 28 + 40 + 100);
+	assert_int_equal(record.first_ns, START_NS);
+	assert_int_equal(record.last_ns, START_NS + 40);
+}
+
+static void counters__when_beyond_32_bits__then_carried(void **context)
+{
+	(void)context;
+	for (unsigned dir = 0; dir < 2; dir++) {
+		struct flow_key key = key_v4(PROTO_TCP, 1, 2, 3, 4);
+		struct tcp_flow tcp;
+		flow_start(&tcp, &key, 0);
+		/* As after 2^32 - 2 packets with 18 bytes of link header each; the other direction as after none. */
+		const uint64_t packets = UINT32_MAX - 1, overhead = packets * 18, bytes = packets * 1018;
+		tcp.flow.packets[dir] = (uint32_t)packets;
+		tcp.flow.overhead[dir] = (uint32_t)overhead;
+		tcp.flow.overhead_carry[dir] = (uint8_t)(overhead >> 32);
+		tcp.flow.bytes[dir] = bytes;
+		for (unsigned i = 1; i <= 5; i++) {
+			flow_count(&tcp, &key, dir, START_NS, 1018, 1000);
+			struct flow_record record = flow_result(&tcp);
+			assert_int_equal(record.packets[dir], packets + i);
+			assert_int_equal(record.bytes[dir], bytes + i * 1018);
+			assert_int_equal(record.l3_bytes[dir], (packets + i) * 1000);
+			assert_int_equal(record.packets[!dir], 0);
+			assert_int_equal(record.bytes[!dir], 0);
+			assert_int_equal(record.l3_bytes[!dir], 0);
+		}
+		/* A second carry, by a jumbo overhead just over the border. */
+		tcp.flow.overhead[dir] = UINT32_MAX;
+		uint64_t before = flow_result(&tcp).l3_bytes[dir];
+		flow_count(&tcp, &key, dir, START_NS, 9018, 9000);
+		assert_int_equal(flow_result(&tcp).l3_bytes[dir], before + 9000);
+	}
+}
+
+static void times__when_out_of_order__then_first_is_the_least_and_last_the_greatest(void **context)
+{
+	(void)context;
+	static const struct {
+		const char *name;
+		int64_t at[4];
+		int64_t first, last;
+	} rows[] = {
+		{ "in order", { 0, 1, 2, 3 }, 0, 3 },
+		{ "the same", { 0, 0, 0, 0 }, 0, 0 },
+		{ "back, not before the first", { 0, 5, 3, 4 }, 0, 5 },
+		{ "back before the first", { 0, 5, -3, 4 }, -3, 5 },
+		{ "backwards", { 0, -1, -2, -3 }, -3, 0 },
+	};
+
+	for (unsigned i = 0; i < ROWS(rows); i++) {
+		struct flow_key key = key_v4(PROTO_UDP, 1, 2, 3, 4);
+		struct tcp_flow tcp;
+		flow_start(&tcp, &key, 0);
+		for (unsigned k = 0; k < 4; k++)
+			flow_count(&tcp, &key, k & 1, START_NS + (uint64_t)rows[i].at[k], 100, 86);
+		struct flow_record record = flow_result(&tcp);
+		if (record.first_ns != START_NS + (uint64_t)rows[i].first || record.last_ns != START_NS + (uint64_t)rows[i].last)
+			fail_msg("%s", rows[i].name);
+	}
+}
+
+static void record__of_a_tcp_flow__then_all_that_tcp_knows(void **context)
+{
+	(void)context;
+	static const struct tcp_step steps[TCP_STEPS] = { HANDSHAKE, { A, PSH, 1001, 5001, 100, WIN, 30000 },
+		{ A, PSH, 1201, 5001, 100, WIN, 30100 }, { A, PSH, 1101, 5001, 100, WIN, 30200 },
+		{ A, PSH, 1001, 5001, 100, WIN, 330000 }, { B, FIN, 5001, 1301, 0, WIN, 340000 },
+		{ A, FIN, 1301, 5002, 0, WIN, 350000 } };
+
+	for (unsigned setting = 0; setting < 2; setting++) {
+		struct tcp_rig rig;
+		struct flow_record record;
+		tcp_rig_start(&rig, &tcp_settings[setting]);
+		tcp_play(&rig, steps);
+		flow_record_fill(&record, &rig.tcp.flow, FLOW_END_REUSE, 12345);
+		unsigned a = setting, b = !setting;
+		assert_int_equal(record.tcp_state, TCP_STATE_CLOSED);
+		assert_int_equal(record.client, setting ? CLIENT_B_TO_A : CLIENT_A_TO_B);
+		assert_int_equal(record.end, FLOW_END_REUSE);
+		assert_int_equal(record.end_ns, 12345);
+		assert_int_equal(record.first_dir, a);
+		assert_int_equal(record.packets[a], 7);
+		assert_int_equal(record.packets[b], 2);
+		assert_int_equal(record.l3_bytes[a], 7 * 40 + 4 * 100);
+		assert_int_equal(record.bytes[b], 2 * 54);
+		assert_int_equal(record.retransmissions, 1);
+		assert_int_equal(record.out_of_order, 1);
+		assert_int_equal(record.tcp_flags[a], TCP_SYN | TCP_ACK | TCP_PSH | TCP_FIN);
+		assert_int_equal(record.tcp_flags[b], TCP_SYN | TCP_ACK | TCP_FIN);
+		assert_int_equal(record.rtt.samples, 3);
+		assert_int_equal(record.rtt.last, TICKS_US(10000));
+		assert_int_equal(record.rtt.min, TICKS_US(5000));
+		assert_int_equal(record.leg[RTT_TO_SERVER].samples, 1);
+		assert_int_equal(record.leg[RTT_TO_CLIENT].samples, 2);
+		assert_int_equal(record.leg[RTT_TO_CLIENT].ewma, rtt_ewma(TICKS_US(5000), TICKS_US(10000)));
+		assert_memory_equal(record.unused, "\0\0\0\0\0", 5);
+	}
+}
+
+/* For them the members that are TCP's in a TCP flow hold something else. */
+static void record__of_another_flow__then_nothing_of_tcp(void **context)
+{
+	(void)context;
+	struct flow_key key = key_v4(PROTO_UDP, 1, 53, 3, 4000);
+	struct tcp_flow tcp;
+
+	flow_start(&tcp, &key, 0);
+	tcp.flow.pending_tick = 0xffffffff;
+	tcp.flow.app_id = 0xffff;
+	tcp.flow.flags |= FLOW_APP_PENDING | FLOW_QUIC | FLOW_SPIN;
+	rtt_add(&tcp.flow.rtt, 1000);
+	rtt_add(&tcp.flow.rtt, 200);
+	struct flow_record record = flow_result(&tcp);
+	assert_int_equal(record.tcp_state, TCP_STATE_NONE);
+	assert_int_equal(record.client, CLIENT_UNKNOWN);
+	assert_memory_equal(record.tcp_flags, "\0\0", 2);
+	assert_int_equal(record.retransmissions, 0);
+	assert_int_equal(record.first_dir, 0);
+	assert_int_equal(record.rtt.samples, 2);
+	assert_int_equal(record.rtt.last, 200);
+	assert_int_equal(record.rtt.min, 200);
+	assert_int_equal(record.rtt.ewma, 900);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(key__when_a_flow_is_made_of_it__then_comes_out_the_same),
+		cmocka_unit_test(flow__when_just_made__then_all_else_is_zero),
+		cmocka_unit_test(flow__when_made_in_a_used_slot__then_nothing_of_the_old_one_remains),
+		cmocka_unit_test(counters__when_packets_come__then_by_direction),
+		cmocka_unit_test(counters__when_beyond_32_bits__then_carried),
+		cmocka_unit_test(times__when_out_of_order__then_first_is_the_least_and_last_the_greatest),
+		cmocka_unit_test(record__of_a_tcp_flow__then_all_that_tcp_knows),
+		cmocka_unit_test(record__of_another_flow__then_nothing_of_tcp),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
