@@ -134,7 +134,7 @@ static void gre_erspan2(struct packet_builder *b, const struct ends *e)
 {
 	gre(b, 0x1000, 0x88be);
 	pb_be32(b, 1);
-	pb_be32(b, 0x10000000 | 55);
+	pb_be32(b, 0x1000fc00 | 55);
 	pb_be32(b, 0);
 	inner_ethernet(b, e);
 }
@@ -143,7 +143,7 @@ static void gre_erspan3(struct packet_builder *b, const struct ends *e)
 {
 	gre(b, 0x1000, 0x22eb);
 	pb_be32(b, 1);
-	pb_be32(b, 0x20000000 | 56);
+	pb_be32(b, 0x2000fc00 | 56);
 	pb_be32(b, 0);
 	pb_be32(b, 0);
 	inner_ethernet(b, e);
@@ -153,7 +153,7 @@ static void gre_erspan3_platform(struct packet_builder *b, const struct ends *e)
 {
 	gre(b, 0x1000, 0x22eb);
 	pb_be32(b, 1);
-	pb_be32(b, 0x20000000 | 56);
+	pb_be32(b, 0x2000fc00 | 56);
 	pb_be32(b, 0);
 	pb_be32(b, 1);
 	pb_zero(b, 8);

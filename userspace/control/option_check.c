@@ -8,7 +8,7 @@
 
 #include "option_table.h"
 
-#define OUTPUTS 5
+#define OUTPUTS 6
 
 struct named_output {
 	const char *option;

@@ -1,0 +1,158 @@
+/*
+ * A trace of frames in memory, and what the cores of 1..n lanes make of it: all records, sorted, and the sum of the ledgers.
+ */
+#ifndef CORE_RIG_H
+#define CORE_RIG_H
+
+#include "core.h"
+#include "flow_table_rig.h"
+#include "packet_builder.h"
+
+struct trace {
+	struct frame *frames;
+	unsigned count, room;
+};
+
+static inline void trace_add(struct trace *trace, struct packet_builder *b, uint64_t ts_ns)
+{
+	pb_finish(b);
+	if (trace->count == trace->room) {
+		trace->room = trace->room * 2 + 64;
+		trace->frames = realloc(trace->frames, trace->room * sizeof(*trace->frames));
+		assert_non_null(trace->frames);
+	}
+	trace->frames[trace->count] = pb_frame(b, LINK_ETHERNET);
+	trace->frames[trace->count++].ts_ns = ts_ns;
+}
+
+static inline void trace_free(struct trace *trace)
+{
+	for (unsigned i = 0; i < trace->count; i++)
+		pb_frame_free(&trace->frames[i]);
+	free(trace->frames);
+}
+
+/* IPv4 with the last byte of each address. */
+static inline void trace_tcp(
+	struct trace *trace, uint64_t ts_ns, unsigned src, unsigned dst, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t len)
+{
+	struct packet_builder b = pb_new();
+	char from[32], to[32];
+
+	snprintf(from, sizeof(from), "10.0.%u.%u", src >> 8, src & 255);
+	snprintf(to, sizeof(to), "10.0.%u.%u", dst >> 8, dst & 255);
+	pb_ethernet(&b, 0x0800);
+	pb_ipv4(&b, from, to, PROTO_TCP);
+	pb_tcp(&b, src < dst ? 40000 : 443, src < dst ? 443 : 40000, seq, ack, flags);
+	pb_fill(&b, len);
+	trace_add(trace, &b, ts_ns);
+}
+
+struct core_run_options {
+	unsigned lanes;
+	unsigned batch; /* 0: of random sizes */
+	uint32_t max_flows;
+	uint64_t timeout_ns;
+	bool key_vlan;
+	bool outer;
+};
+
+struct core_result {
+	struct table_rig kept; /* only its records are used */
+	struct ledger ledger;  /* the sum */
+};
+
+/* Members of the ledger that are times, or the same in each lane, are those of the last lane. */
+static inline void core_result_add(struct core_result *result, const struct ledger *ledger)
+{
+	const uint64_t *from = (const uint64_t *)ledger;
+	uint64_t *to = (uint64_t *)&result->ledger;
+
+	for (unsigned i = 0; i < sizeof(*ledger) / sizeof(uint64_t); i++)
+		to[i] += from[i];
+	result->ledger.first_packet_ns = ledger->first_packet_ns;
+	result->ledger.last_packet_ns = ledger->last_packet_ns;
+	result->ledger.fragments_unmatched = ledger->fragments_unmatched;
+}
+
+static inline void core_result_lane(
+	struct core_result *result, const struct trace *trace, const struct core_run_options *run, unsigned lane)
+{
+	struct core_options options = {
+		.key_vlan = run->key_vlan,
+		.outer = run->outer,
+		.seed = HASH_SEED_FIXED,
+		.max_flows = run->max_flows,
+		.flow_timeout_ns = run->timeout_ns,
+		.lane = lane,
+		.lanes = run->lanes,
+		.on_records = table_rig_keep,
+		.context = &result->kept,
+	};
+	struct core *core;
+	uint64_t random = 11;
+
+	assert_int_equal(core_create(&options, &core), 0);
+	for (unsigned done = 0, n; done < trace->count; done += n) {
+		n = run->batch ? run->batch : 1 + random_below(&random, FLOWLANE_BATCH);
+		n = n < trace->count - done ? n : trace->count - done;
+		/* Exactly so many: a sanitizer sees one too far. */
+		struct frame *frames = malloc(n * sizeof(*frames));
+		memcpy(frames, trace->frames + done, n * sizeof(*frames));
+		core_run(core, frames, n);
+		free(frames);
+	}
+	core_drain(core);
+	core_result_add(result, core_ledger(core));
+	core_destroy(core);
+}
+
+static inline void core_result_get(struct core_result *result, const struct trace *trace, const struct core_run_options *run)
+{
+	memset(result, 0, sizeof(*result));
+	for (unsigned lane = 0; lane < (run->lanes ? run->lanes : 1); lane++)
+		core_result_lane(result, trace, run, lane);
+	if (result->kept.count)
+		qsort(result->kept.records, result->kept.count, sizeof(*result->kept.records), record_compare);
+
+	/* What always holds. */
+	const struct ledger *ledger = &result->ledger;
+	uint64_t verdicts = 0, ended = 0;
+	for (unsigned i = 0; i < VERDICT_COUNT; i++)
+		verdicts += ledger->verdicts[i];
+	for (unsigned i = 0; i < FLOW_END_COUNT; i++)
+		ended += ledger->flows_ended[i];
+	assert_int_equal(ledger->packets_read, trace->count);
+	assert_int_equal(verdicts, trace->count);
+	assert_int_equal(table_rig_packets(&result->kept), ledger->verdicts[VERDICT_FLOW]);
+	assert_int_equal(ledger->flows_created, ended + ledger->flows_alive);
+	assert_int_equal(ledger->flows_created, result->kept.count);
+}
+
+static inline void core_result_free(struct core_result *result)
+{
+	free(result->kept.records);
+}
+
+/* False, and said: they differ. */
+static inline bool core_result_same(const char *what, const struct core_result *x, const struct core_result *y)
+{
+	if (memcmp(&x->ledger, &y->ledger, sizeof(x->ledger)) != 0) {
+		for (unsigned i = 0; i < sizeof(x->ledger) / sizeof(uint64_t); i++) {
+			uint64_t a = ((const uint64_t *)&x->ledger)[i], b = ((const uint64_t *)&y->ledger)[i];
+			if (a != b)
+				print_error("%s: member %u of the ledger: %llu, %llu\n", what, i, (unsigned long long)a,
+					(unsigned long long)b);
+		}
+		return false;
+	}
+	for (size_t i = 0; i < x->kept.count; i++) {
+		if (memcmp(&x->kept.records[i], &y->kept.records[i], sizeof(struct flow_record)) != 0) {
+			print_error("%s: record %zu of %zu differs\n", what, i, x->kept.count);
+			return false;
+		}
+	}
+	return true;
+}
+
+#endif
