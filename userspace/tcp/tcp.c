@@ -31,6 +31,7 @@ static inline void tcp_state_update(struct tcp_flow *tcp, const struct packet *p
 	if (flags & TCP_RST) {
 		if (tcp->state != TCP_STATE_CLOSED)
 			tcp->state = TCP_STATE_RESET;
+		tcp->sample_used[0] = tcp->sample_used[1] = 0; /* what comes after it answers nothing */
 		return;
 	}
 	if (flags & TCP_SYN) {
@@ -47,13 +48,21 @@ static inline void tcp_state_update(struct tcp_flow *tcp, const struct packet *p
 	tcp->state = (tcp->bits & TCPF_FIN * 3) == TCPF_FIN * 3 ? TCP_STATE_CLOSED : TCP_STATE_FIN_WAIT;
 }
 
+/* A SYN with a number that is not that of the connection we know, of which the SYN itself may have been missed. */
+static bool tcp_is_restart(const struct tcp_flow *tcp, const struct packet *packet)
+{
+	uint32_t first_seq = tcp->first_seq[packet->dir];
+
+	return packet->tcp_flags & TCP_SYN && packet->tcp_seq != first_seq && packet->tcp_seq + 1 != first_seq;
+}
+
 bool tcp_is_reuse(const struct tcp_flow *tcp, const struct packet *packet)
 {
 	if ((packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
 		return false;
 	if (tcp->state != TCP_STATE_CLOSED && tcp->state != TCP_STATE_RESET && tcp->state != TCP_STATE_FIN_WAIT)
 		return false;
-	return !(tcp->bits & TCPF_SEEN << packet->dir) || tcp->first_seq[packet->dir] != packet->tcp_seq;
+	return !(tcp->bits & TCPF_SEEN << packet->dir) || tcp_is_restart(tcp, packet);
 }
 
 /* --- RTT ------------------------------------------------------------------------------------------------------------- */
@@ -122,12 +131,6 @@ static void tcp_half_start(struct tcp_flow *tcp, const struct packet *packet, ui
 	tcp_holes_start(tcp, dir, packet->tcp_seq, (packet->tcp_flags & TCP_SYN) != 0);
 }
 
-/* A SYN whose number is not that of the connection we know: what we know of this side is void. */
-static bool tcp_is_restart(const struct tcp_flow *tcp, const struct packet *packet)
-{
-	return packet->tcp_flags & TCP_SYN && tcp->first_seq[packet->dir] != packet->tcp_seq;
-}
-
 /* A segment that does not simply come next. True: it may be timed. */
 static bool tcp_segment_apart(
 	struct tcp_flow *tcp, const struct packet *packet, uint32_t seq_end, uint32_t tick, struct rtt_results *results)
@@ -151,6 +154,23 @@ static bool tcp_segment_apart(
 	return true;
 }
 
+/* An empty segment that is not where the last one ended: it tells where its sender is. */
+static void tcp_segment_empty(struct tcp_flow *tcp, const struct packet *packet, uint32_t tick)
+{
+	unsigned dir = packet->dir;
+	struct tcp_half *half = &tcp->half[dir];
+
+	if (packet->tcp_flags & TCP_RST)
+		return;
+	if (!(tcp->bits & TCPF_SEEN << dir)) {
+		tcp_half_start(tcp, packet, packet->tcp_seq, tick);
+	} else if (seq_before(half->next_seq, packet->tcp_seq)) {
+		tcp_hole_open(tcp, dir, half->next_seq, packet->tcp_seq);
+		half->next_seq = packet->tcp_seq;
+		half->advance_tick = tick;
+	}
+}
+
 /*
  * Data or not is a coin toss, so an empty segment takes the way of one in sequence: it moves next_seq by nothing, and leaves a
  * sample that is not marked as used. What remains of branches is predictable, or rare.
@@ -167,9 +187,7 @@ static inline void tcp_segment(
 		half->next_seq = seq_end;
 		half->advance_tick = length ? tick : half->advance_tick;
 	} else if (!length) {
-		/* What an empty segment says of the numbers counts only while nothing else is known. */
-		if (!(tcp->bits & TCPF_SEEN << dir) && !(packet->tcp_flags & TCP_RST))
-			tcp_half_start(tcp, packet, seq_end, tick);
+		tcp_segment_empty(tcp, packet, tick);
 		return;
 	} else {
 		timed = tcp_segment_apart(tcp, packet, seq_end, tick, results);

@@ -148,8 +148,10 @@ void tcp_segment_old(
 	bool acknowledged = tcp->half[!dir].ack && !seq_before(tcp->half[!dir].ack, seq_end);
 	uint32_t threshold = tcp->handshake_ticks ? tcp->handshake_ticks : REORDER_DEFAULT_TICKS;
 	bool soon = tick - half->advance_tick < threshold;
+	/* Where only an empty segment told of bytes behind this one's, none of them came early: nothing is out of order. */
+	bool early = seq_end != half->next_seq;
 
-	if (unseen && !acknowledged && soon && !tcp_is_fast_retransmission(tcp, packet))
+	if (unseen && early && !acknowledged && soon && !tcp_is_fast_retransmission(tcp, packet))
 		tcp->out_of_order++;
 	else if (!probe)
 		tcp->retransmissions++;
