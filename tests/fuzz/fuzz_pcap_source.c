@@ -5,17 +5,17 @@
  *   clang -fsanitize=fuzzer,address,undefined ... fuzz_pcap_source.c source/... -lpcap -lz
  *   fuzz_pcap_source -runs=20000 -seed=1 [CORPUS]        the short mode, for CI
  */
-#include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "pcap_source.h"
 
 #define FRAMES_MAX 10000000
 
-int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void require(int condition)
@@ -24,19 +24,34 @@ static void require(int condition)
 		abort();
 }
 
-/* Messages of the code under test are not for the fuzzer's log; sanitizers use descriptor 2 as well, so they get a copy. */
-int LLVMFuzzerInitialize(int *argc, char ***argv)
+/* In place of base/log.c: its sentences are not for the fuzzer's output; but their arguments must be readable. */
+static void log_format(const char *format, va_list args)
 {
-	(void)argc, (void)argv;
-	return 0;
+	char text[4096];
+
+	require(vsnprintf(text, sizeof(text), format, args) > 0);
 }
+
+#define LOG_FUNCTION(name)                                                                                                         \
+	void name(const char *format, ...)                                                                                         \
+	{                                                                                                                          \
+		va_list args;                                                                                                      \
+		va_start(args, format);                                                                                            \
+		log_format(format, args);                                                                                          \
+		va_end(args);                                                                                                      \
+	}
+
+LOG_FUNCTION(log_error)
+LOG_FUNCTION(log_warning)
+LOG_FUNCTION(log_info)
+
+static volatile uint8_t touched; /* a read that the compiler must do */
 
 static uint64_t drain(char *const *files, unsigned count)
 {
 	struct frame frames[FLOWLANE_BATCH];
 	struct source_stats stats;
 	struct source *source;
-	volatile uint8_t sum = 0;
 	uint64_t total = 0;
 	int n;
 
@@ -48,13 +63,13 @@ static uint64_t drain(char *const *files, unsigned count)
 		require(total < FRAMES_MAX);
 		for (int i = 0; i < n; i++)
 			for (uint32_t at = 0; at < frames[i].cap_len; at++)
-				sum ^= frames[i].data[at];
+				touched = frames[i].data[at];
 		source->ops->release(source, frames, (unsigned)n);
 	}
 	require(source->ops->rx_batch(source, frames, FLOWLANE_BATCH) == n);
 	source->ops->stats(source, &stats);
 	require(stats.frames == total);
-	require(!stats.truncated || n != 0);
+	require(n == SOURCE_END || !stats.truncated || count > 1);
 	source->ops->close(source);
 	return total;
 }

@@ -9,6 +9,7 @@ import capture
 import flowlane_run
 import tshark_view
 
+RTT_TICK_NS = 8  # flowlane holds RTTs in units of this
 RTT_TOLERANCE_NS = 1000  # flowlane exports microseconds
 EWMA_TOLERANCE_NS = 2000  # its sum of shifts rounds a little differently
 
@@ -129,17 +130,20 @@ def _compare_conversation(result, key, ours, theirs, extra_rtts):
 
 def _compare_samples(result, view, path):
     """Every single sample, where flowlane exports them: time of the ACK and value must be one of tshark's."""
-    expected = {key: Counter(conversation.ack_rtts) for key, conversation in view.conversations.items()}
+    expected = {key: defaultdict(list) for key in view.conversations}
+    for key, conversation in view.conversations.items():
+        for ts, rtt in conversation.ack_rtts:
+            expected[key][ts].append(rtt)
     for line in flowlane_run.read_lines(path):
+        result.counts["rtt_" + line["source"]] += 1
         if line["source"] not in ("seq_ack", "handshake"):
             continue
         ends = [tshark_view.endpoint(line[name]["ip"], line[name]["port"]) for name in ("endpoint_a", "endpoint_b")]
         key, _ = tshark_view.make_key("tcp", *ends)
-        ts = tshark_view.nanoseconds(str(line["ts"]))
         result.counts["rtt_exact"] += 1
-        near = [e for e in expected.get(key, ()) if abs(e[0] - ts) < 1000 and abs(e[1] - line["rtt_ns"]) <= RTT_TOLERANCE_NS]
-        if not near:
-            result.mismatch("rtt_exact", key, f"{line['rtt_ns']} at {line['ts']}", "no such ack_rtt")
+        rtts = expected.get(key, {}).get(tshark_view.nanoseconds(line["ts"]), ())
+        if not _near(line["rtt_ns"], rtts, RTT_TICK_NS):
+            result.mismatch("rtt_exact", key, f"{line['rtt_ns']} ns at {line['ts']}", f"{rtts or 'no ack_rtt'} then")
 
 
 def _compare_file(result, view, records, summary):

@@ -74,7 +74,9 @@ def report_totals(report, results, counts, explained, unexplained, seconds):
         ("TCP and UDP conversations", f"{counts['conversations']} with {counts['packets']} packets"),
         ("TCP records of flowlane / streams of tshark", f"{counts['records']} / {counts['streams']}"),
         ("RTT samples of flowlane / of tshark", f"{counts['rtt_samples']} / {counts['rtt_samples_tshark']}"),
-        ("RTT samples compared one by one", counts["rtt_exact"]),
+        ("SEQ/ACK and handshake samples compared one by one", counts["rtt_exact"]),
+        ("samples from TCP timestamps, ICMP echo, DNS, QUIC spin bit", ", ".join(
+            str(counts["rtt_" + source]) for source in ("timestamp", "icmp_echo", "dns", "quic_spin"))),
         ("TCP flows whose last and least RTT were compared", counts["rtt_flows"]),
         ("  with TCP timestamp samples in the file, value not in tshark", counts["rtt_flows_timestamps"]),
         ("TCP flows with all samples of tshark (moving average compared)", counts["rtt_ewma"]),

@@ -73,9 +73,9 @@ def read_json(path):
 
 
 def read_lines(path):
-    """JSON lines."""
+    """JSON lines; numbers with a fraction stay text: a float has no room for nanoseconds."""
     with open(path, encoding="utf-8") as f:
-        return [json.loads(line) for line in f]
+        return [json.loads(line, parse_float=str) for line in f]
 
 
 class Record(NamedTuple):

@@ -29,25 +29,43 @@ static uint16_t random_port(void)
 	return one_in(8) ? tunnel[random_below(6)] : (uint16_t)random_next();
 }
 
+/* Few different ones, so that source and destination are equal now and then, or differ late. */
+static void random_addresses(int family, char text[2][INET6_ADDRSTRLEN])
+{
+	for (int i = 0; i < 2; i++) {
+		uint8_t bytes[16] = { 0x20, 1 };
+
+		for (int k = 2; k < 16; k++)
+			bytes[k] = one_in(2) ? (uint8_t)random_next() : 0;
+		if (one_in(4))
+			memset(bytes, 7, 8 + random_below(9));
+		inet_ntop(family, bytes + (family == AF_INET ? 8 : 0), text[i], INET6_ADDRSTRLEN);
+	}
+}
+
+static void random_ip(struct packet_builder *b, bool six, uint8_t proto)
+{
+	char text[2][INET6_ADDRSTRLEN];
+
+	random_addresses(six ? AF_INET6 : AF_INET, text);
+	if (six)
+		pb_ipv6(b, text[0], text[1], proto);
+	else
+		pb_ipv4_full(b, text[0], text[1], proto, (uint16_t)random_next(), one_in(8) ? (uint16_t)random_next() : 0x4000,
+			"\1\1\1\1\1\1\1\1", one_in(8) ? 8 : 0);
+}
+
 /* Mostly what the fast path takes, with each field now and then odd. */
 static void random_packet(struct packet_builder *b)
 {
-	uint8_t address[2][INET_ADDRSTRLEN];
-	bool tagged = one_in(3), tcp = one_in(2);
+	bool tagged = one_in(3), tcp = one_in(2), six = one_in(2);
+	uint16_t type = six != one_in(20) ? 0x86dd : 0x0800;
 
-	for (int i = 0; i < 2; i++) {
-		uint32_t bits = one_in(4) ? 0x01020304 : (uint32_t)random_next();
-		inet_ntop(AF_INET, &bits, (char *)address[i], INET_ADDRSTRLEN);
-	}
 	*b = pb_new();
-	pb_ethernet(b, tagged ? (one_in(9) ? 0x88a8 : 0x8100) : (one_in(20) ? 0x86dd : 0x0800));
+	pb_ethernet(b, tagged ? (one_in(9) ? 0x88a8 : 0x8100) : type);
 	if (tagged)
-		pb_vlan(b, one_in(4) ? 0xe000 : (uint16_t)random_next(), one_in(20) ? 0x8100 : 0x0800);
-	pb_ipv4_full(b, (char *)address[0], (char *)address[1],
-		one_in(16) ? (uint8_t)random_next()
-		: tcp      ? 6
-			   : 17,
-		(uint16_t)random_next(), one_in(8) ? (uint16_t)random_next() : 0x4000, "\1\1\1\1\1\1\1\1", one_in(8) ? 8 : 0);
+		pb_vlan(b, one_in(4) ? 0xe000 : (uint16_t)random_next(), one_in(20) ? 0x8100 : type);
+	random_ip(b, six, one_in(16) ? (uint8_t)random_next() : tcp ? 6 : 17);
 	if (tcp)
 		pb_tcp_options(b, random_port(), random_port(), (uint32_t)random_next(), (uint32_t)random_next(),
 			(uint8_t)random_next(), "\1\1\1\1\1\1\1\1\1\1\1\1", random_below(4) * 4);
@@ -57,7 +75,7 @@ static void random_packet(struct packet_builder *b)
 	pb_finish(b);
 	pb_zero(b, one_in(2) ? random_below(20) : 0);
 	for (unsigned i = one_in(4) ? random_below(3) : 0; i > 0; i--)
-		b->bytes[12 + random_below(40)] ^= (uint8_t)(1 << random_below(8));
+		b->bytes[12 + random_below(60)] ^= (uint8_t)(1 << random_below(8));
 }
 
 static unsigned compare_random(const struct decoder_options *options, unsigned count)
@@ -112,18 +130,24 @@ static void fast_path__when_packet_is_the_usual__then_taken(void **state)
 	struct decoder *decoder;
 
 	assert_int_equal(decoder_create(&options, &decoder), 0);
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < 8; i++) {
 		struct packet_builder b = pb_new();
 		struct packet packet;
+		bool tagged = i & 1, tcp = i & 2, six = i & 4;
+		uint16_t type = six ? 0x86dd : 0x0800;
 
-		pb_ethernet(&b, i & 1 ? 0x8100 : 0x0800);
-		if (i & 1)
-			pb_vlan(&b, 5, 0x0800);
-		pb_ipv4(&b, ENDS.src4, ENDS.dst4, i & 2 ? 6 : 17);
-		if (i & 2)
+		pb_ethernet(&b, tagged ? 0x8100 : type);
+		if (tagged)
+			pb_vlan(&b, 5, type);
+		if (six)
+			pb_ipv6(&b, ENDS.src6, ENDS.dst6, tcp ? 6 : 17);
+		else
+			pb_ipv4(&b, ENDS.src4, ENDS.dst4, tcp ? 6 : 17);
+		if (tcp)
 			pb_tcp(&b, 1, 2, 3, 4, 5);
 		else
-			pb_udp(&b, 1, 2), pb_fill(&b, 12);
+			pb_udp(&b, 1, 2);
+		pb_fill(&b, tcp ? 0 : 12);
 		pb_finish(&b);
 		struct frame frame = pb_frame(&b, LINK_ETHERNET);
 		assert_true(decode_fast(decoder, &frame, &packet));

@@ -11,6 +11,20 @@
 
 #define TCP_PROTO 6
 
+/*
+ * 16: while one chunk's flows are on their way from memory, another is decoded and a third is counted. The CPU follows 16 misses
+ * at a time or so, so more would not come sooner (docs/benchmarks.md has the curve).
+ */
+#define CHUNK      16
+#define CHUNKS_MAX (FLOWLANE_BATCH / CHUNK)
+
+/* A part of the batch. Of its packets only those that belong to flows of this lane. */
+struct chunk {
+	unsigned count;
+	const struct packet *packets[CHUNK];
+	struct flow *flows[CHUNK];
+};
+
 struct core {
 	struct decoder *decoder;
 	struct flow_table *table;
@@ -20,9 +34,8 @@ struct core {
 
 	/* the batch at hand */
 	struct packet packets[FLOWLANE_BATCH];
-	const struct packet *mine[FLOWLANE_BATCH];
-	struct flow *flows[FLOWLANE_BATCH];  /* of mine */
-	struct tcp_work tcp[FLOWLANE_BATCH]; /* counted segments that tcp_update() has not seen yet */
+	struct chunk chunks[CHUNKS_MAX];
+	struct tcp_work tcp[CHUNK]; /* counted segments that tcp_update() has not seen yet */
 	unsigned tcp_count;
 	struct rtt_sample samples[FLOWLANE_BATCH]; /* a packet answers at most one */
 	struct rtt_results results;
@@ -91,35 +104,34 @@ static bool packet_is_mine(const struct core *core, const struct packet *packet)
 	return (packet->hash >> 48) * core->lanes >> 16 == core->lane;
 }
 
-/* Counts the batch, and picks the packets that belong to flows of this lane. */
-static unsigned core_select(struct core *core, unsigned n)
+/* Counts the packets, and picks those that belong to flows of this lane. */
+static void core_select(struct core *core, const struct packet *packets, unsigned n, struct chunk *chunk)
 {
 	struct ledger *ledger = &core->ledger;
 	uint64_t bytes = 0;
-	unsigned packets = 0, mine = 0;
+	unsigned all = 0, mine = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		const struct packet *packet = &core->packets[i];
+		const struct packet *packet = &packets[i];
 		bool is_mine = core->lanes == 1 || packet_is_mine(core, packet);
-		packets += is_mine;
+		all += is_mine;
 		bytes += is_mine ? packet->frame->wire_len : 0;
-		core->mine[mine] = packet; /* stays only if it is */
+		chunk->packets[mine] = packet; /* stays only if it is */
 		mine += is_mine && packet->verdict == VERDICT_FLOW;
 	}
-	counter_add(&ledger->packets_read, packets);
+	chunk->count = mine;
+	counter_add(&ledger->packets_read, all);
 	counter_add(&ledger->bytes_read, bytes);
 	counter_add(&ledger->verdicts[VERDICT_FLOW], mine);
-	if (__builtin_expect(mine != packets, 0)) {
+	if (__builtin_expect(mine != all, 0)) {
 		for (unsigned i = 0; i < n; i++) {
-			const struct packet *packet = &core->packets[i];
-			if (packet->verdict != VERDICT_FLOW && packet_is_mine(core, packet))
-				counter_add(&ledger->verdicts[packet->verdict], 1);
+			if (packets[i].verdict != VERDICT_FLOW && packet_is_mine(core, &packets[i]))
+				counter_add(&ledger->verdicts[packets[i].verdict], 1);
 		}
 	}
-	return mine;
 }
 
-/* The third pass for the segments counted so far. Before anything that may end a flow, for they point to theirs. */
+/* TCP for the segments counted so far. Before anything that may end a flow, for they point to theirs. */
 static void core_finish_tcp(struct core *core)
 {
 	tcp_update(core->tcp, core->tcp_count, &core->results);
@@ -152,55 +164,78 @@ static inline void core_count(struct core *core, struct flow *flow, const struct
 }
 
 /*
- * A timer is due within the batch. Time moves packet by packet then, and for the packets of other lanes too: so flows end
+ * A timer is due within the chunk. Time moves packet by packet then, and for the packets of other lanes too: so flows end
  * at the same packet, however many lanes there are and wherever a batch begins.
  */
-static void core_count_ticking(struct core *core, const struct frame *frames, unsigned n, unsigned mine)
+static void core_count_ticking(struct core *core, const struct packet *packets, unsigned n, const struct chunk *chunk)
 {
 	for (unsigned i = 0, next = 0; i < n; i++) {
-		if (frames[i].ts_ns > core->now_ns)
-			core->now_ns = frames[i].ts_ns;
+		uint64_t ts_ns = packets[i].frame->ts_ns;
+		core->now_ns = ts_ns > core->now_ns ? ts_ns : core->now_ns;
 		if (core->now_ns >= flow_table_due_ns(core->table)) {
 			core_finish_tcp(core);
 			flow_table_expire(core->table, core->now_ns);
 		}
-		if (next < mine && core->mine[next] == &core->packets[i]) {
-			core_count(core, core->flows[next], core->mine[next]);
+		if (next < chunk->count && chunk->packets[next] == &packets[i]) {
+			core_count(core, chunk->flows[next], chunk->packets[next]);
 			next++;
 		}
 	}
 }
 
-static uint64_t frames_latest_ns(const struct frame *frames, unsigned n)
+static uint64_t packets_latest_ns(const struct packet *packets, unsigned n)
 {
 	uint64_t latest_ns = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		latest_ns = frames[i].ts_ns > latest_ns ? frames[i].ts_ns : latest_ns;
+		latest_ns = packets[i].frame->ts_ns > latest_ns ? packets[i].frame->ts_ns : latest_ns;
 	return latest_ns;
+}
+
+static void core_count_chunk(struct core *core, const struct packet *packets, unsigned n, const struct chunk *chunk)
+{
+	uint64_t latest_ns = packets_latest_ns(packets, n);
+
+	if (__builtin_expect(latest_ns >= flow_table_due_ns(core->table), 0)) {
+		core_count_ticking(core, packets, n, chunk);
+	} else {
+		for (unsigned i = 0; i < chunk->count; i++)
+			core_count(core, chunk->flows[i], chunk->packets[i]);
+		core->now_ns = latest_ns > core->now_ns ? latest_ns : core->now_ns;
+	}
+	core_finish_tcp(core);
+}
+
+static unsigned chunk_size(unsigned number, unsigned n)
+{
+	return n - number * CHUNK < CHUNK ? n - number * CHUNK : CHUNK;
 }
 
 void core_run(struct core *core, const struct frame *frames, unsigned n)
 {
-	decode_batch(core->decoder, frames, core->packets, n);
-	unsigned mine = core_select(core, n);
-	flow_table_prefetch(core->table, core->mine, mine);
-	flow_table_match(core->table, core->mine, mine, core->flows);
+	unsigned chunks = (n + CHUNK - 1) / CHUNK;
 
-	uint64_t latest_ns = frames_latest_ns(frames, n);
-	if (__builtin_expect(latest_ns >= flow_table_due_ns(core->table), 0)) {
-		core_count_ticking(core, frames, n, mine);
-	} else {
-		for (unsigned i = 0; i < mine; i++)
-			core_count(core, core->flows[i], core->mine[i]);
-		core->now_ns = latest_ns > core->now_ns ? latest_ns : core->now_ns;
+	/* An assembly line of three stations; at each step each works on another chunk. */
+	for (unsigned step = 0; step < chunks + 2; step++) {
+		if (step < chunks) {
+			struct packet *packets = core->packets + step * CHUNK;
+			struct chunk *chunk = &core->chunks[step];
+			decode_batch(core->decoder, frames + step * CHUNK, packets, chunk_size(step, n));
+			core_select(core, packets, chunk_size(step, n), chunk);
+			flow_table_prefetch(core->table, chunk->packets, chunk->count);
+		}
+		if (step >= 1 && step - 1 < chunks) {
+			struct chunk *chunk = &core->chunks[step - 1];
+			flow_table_match(core->table, chunk->packets, chunk->count, chunk->flows);
+		}
+		if (step >= 2)
+			core_count_chunk(
+				core, core->packets + (step - 2) * CHUNK, chunk_size(step - 2, n), &core->chunks[step - 2]);
 	}
-	core_finish_tcp(core);
 	if (core->results.samples_count) {
 		core->on_rtt_samples(core->context, core->samples, core->results.samples_count);
 		core->results.samples_count = 0;
 	}
-
 	if (!core->ledger.first_packet_ns && n)
 		counter_set(&core->ledger.first_packet_ns, frames[0].ts_ns);
 	counter_set(&core->ledger.last_packet_ns, core->now_ns);

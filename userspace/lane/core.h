@@ -2,11 +2,12 @@
  * The core of a lane: frames in, flows updated, finished flows out. No input, no output, no thread: lane.c gives it frames of
  * a source, bench/ frames of an array.
  *
- *   frames ─▶ decode ─▶ mine? ─▶ ask for buckets ─▶ match, ask for flows ─▶ count ─▶ TCP
- *                                                                              └─▶ DNS, ICMP, QUIC
+ *   frames ─▶ decode, mine?, ask for buckets ─▶ match, ask for flows ─▶ count ─▶ TCP
+ *                                                                          └─▶ DNS, ICMP, QUIC
  *
- * Each step is a pass over the batch: memory that one asks for has arrived when the next one needs it, and a pass that does
- * one thing has few branches to mispredict (20 cycles each; with TCP and UDP in one pass it was three a packet).
+ * The batch goes through in chunks, as on an assembly line: memory that one station asks for arrives while the others work on
+ * other chunks. And a loop that does one thing has few branches to mispredict (20 cycles each; TCP and UDP in one loop
+ * made it three a packet).
  */
 #ifndef FLOWLANE_CORE_H
 #define FLOWLANE_CORE_H

@@ -10,7 +10,8 @@
 
 struct pcap_segments;
 
-/* For "dir/capture.pcap": looks for dir/capture.NNNNNN.pcap. max_files 0: nothing is ever removed. 0, or a negative errno, logged. */
+/* For "dir/capture.pcap": looks for dir/capture.NNNNNN.pcap. max_files 0: nothing is ever removed. 0, or a negative errno,
+ * logged. */
 int pcap_segments_open(const char *path, uint32_t max_files, struct pcap_segments **segments);
 /* Makes room for one more file (removes the oldest while there are max_files) and gives its name, valid until the next call.
  * NULL: no memory, logged. */
