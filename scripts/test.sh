@@ -101,13 +101,28 @@ check_format() {
 	find userspace include bpf bench tests -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run -Werror
 }
 
-# The second compiler: without warnings, and without a border between layers crossed.
+# The second compiler: without warnings, and without a border between layers crossed. With its fuzzer where that is installed.
 check_clang() {
+	local fuzz=OFF flags=
 	if ! command -v clang >/dev/null; then
 		echo "SKIPPED: clang is not installed"
 		return 77
 	fi
-	cmake -S . -B build/clang -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug && cmake --build build/clang -j 2
+	if [[ -n $(compgen -G 'tests/fuzz/fuzz_*.c') ]] && can_fuzz; then
+		fuzz=ON flags=-fsanitize=fuzzer-no-link
+	fi
+	cmake -S . -B build/clang -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo -DFLOWLANE_SANITIZE=ON \
+		-DFLOWLANE_FUZZ="$fuzz" -DCMAKE_C_FLAGS="$flags" && cmake --build build/clang -j 2
+}
+
+can_fuzz() {
+	echo 'int LLVMFuzzerTestOneInput(const char *data, unsigned long size) { return data && size ? 0 : 0; }' |
+		clang -x c -fsanitize=fuzzer,address -o "$scratch/can_fuzz" - 2>/dev/null
+}
+
+skip_fuzz() {
+	echo "SKIPPED: clang with its fuzzer is not installed (apt-get install clang libclang-rt-14-dev)"
+	return 77
 }
 
 # A binary somewhere else than in the build tree does the main job.
@@ -152,8 +167,10 @@ suite release unit
 suite asan unit
 suite release cli
 suite asan cli
-if [[ -n $(find tests/fuzz -type f 2>/dev/null) ]]; then
-	suite asan fuzz
+if can_fuzz; then
+	suite clang fuzz
+else
+	step "fuzz" skip_fuzz
 fi
 step "install" check_install
 step "package" check_package

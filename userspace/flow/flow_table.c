@@ -117,6 +117,14 @@ void flow_table_destroy(struct flow_table *table)
 
 #include "poison.h"
 
+/* Saturates: captures with times near the end of 64 bits exist. */
+static uint64_t flow_deadline_ns(const struct flow *flow, uint64_t patience_ns)
+{
+	uint64_t deadline_ns;
+
+	return __builtin_add_overflow(flow->last_ns, patience_ns, &deadline_ns) ? UINT64_MAX : deadline_ns;
+}
+
 /* --- where things are ------------------------------------------------------------------------------------------------ */
 
 static struct flow *flow_at(const struct flow_table *table, uint32_t slot)
@@ -333,7 +341,16 @@ static void flow_table_arm(struct flow_table *table, uint32_t slot, const struct
 	if ((packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && wait_ns > EXPENDABLE_NS)
 		wait_ns = EXPENDABLE_NS; /* looked at early, in case memory is short by then */
 	flow->flags |= FLOW_ARMED;
-	timers_insert(table->timers, slot, flow->last_ns + wait_ns);
+	timers_insert(table->timers, slot, flow_deadline_ns(flow, wait_ns));
+}
+
+void flow_table_start(struct flow_table *table, uint64_t now_ns)
+{
+	if (table->started)
+		return;
+	table->started = true;
+	if (table->timers)
+		timers_start(table->timers, now_ns);
 }
 
 static struct flow *flow_table_insert(struct flow_table *table, const struct packet *packet)
@@ -342,11 +359,7 @@ static struct flow *flow_table_insert(struct flow_table *table, const struct pac
 	struct bucket *first = &table->buckets[hash_first(table, hash)];
 	struct bucket *second = &table->buckets[hash_second(table, hash)];
 
-	if (!table->started) {
-		table->started = true;
-		if (table->timers)
-			timers_start(table->timers, now_ns);
-	}
+	flow_table_start(table, now_ns);
 	if (table->live == table->max_flows || (first->used == BUCKET_SLOTS && second->used == BUCKET_SLOTS))
 		flow_table_evict(table, hash, now_ns);
 
@@ -369,7 +382,7 @@ static struct flow *flow_table_insert(struct flow_table *table, const struct pac
 
 void flow_table_restart(struct flow_table *table, struct flow *flow, const struct packet *packet, enum flow_end end)
 {
-	uint64_t end_ns = end == FLOW_END_TIMEOUT ? flow->last_ns + table->timeout_ns : packet->frame->ts_ns;
+	uint64_t end_ns = end == FLOW_END_TIMEOUT ? flow_deadline_ns(flow, table->timeout_ns) : packet->frame->ts_ns;
 
 	flow_table_record(table, flow, end, end_ns);
 	flow_init(flow, packet);
@@ -425,12 +438,12 @@ void flow_table_expire(struct flow_table *table, uint64_t now_ns)
 			uint64_t patience_ns = flow_table_patience_ns(table, flow);
 			if (now_ns > flow->last_ns && now_ns - flow->last_ns > patience_ns) {
 				hashes[over] = flow_hash(table, flow);
-				ends_ns[over] = flow->last_ns + patience_ns;
+				ends_ns[over] = flow_deadline_ns(flow, patience_ns);
 				__builtin_prefetch(&table->buckets[hash_first(table, hashes[over])], 1);
 				slots[over++] = slots[i];
 			} else {
 				flow->flags |= FLOW_ARMED;
-				timers_insert(table->timers, slots[i], flow->last_ns + patience_ns);
+				timers_insert(table->timers, slots[i], flow_deadline_ns(flow, patience_ns));
 			}
 		}
 		for (unsigned i = 0; i < over; i++)
@@ -447,7 +460,7 @@ static void slab_drain(struct flow_table *table, struct slab *slab, uint64_t now
 			continue;
 		/* The wheel may not have come to it yet; whether it had timed out does not depend on that. */
 		if (now_ns > flow->last_ns && now_ns - flow->last_ns > table->timeout_ns) {
-			flow_table_record(table, flow, FLOW_END_TIMEOUT, flow->last_ns + table->timeout_ns);
+			flow_table_record(table, flow, FLOW_END_TIMEOUT, flow_deadline_ns(flow, table->timeout_ns));
 			table->live--;
 		} else {
 			flow_table_record(table, flow, FLOW_ALIVE, flow->last_ns);

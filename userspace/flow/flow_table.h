@@ -50,6 +50,9 @@ int flow_table_create(const struct flow_table_options *options, struct flow_tabl
 void flow_table_destroy(struct flow_table *table); /* accepts NULL */
 void flow_table_sizes(uint32_t max_flows, struct flow_table_sizes *sizes);
 
+/* Time begins: at the first packet of the input, whether or not it is of this table. Without it, with the first flow. */
+void flow_table_start(struct flow_table *table, uint64_t now_ns);
+
 /* First pass: asks for the packets' buckets. All packets have VERDICT_FLOW; n <= FLOWLANE_BATCH. */
 void flow_table_prefetch(const struct flow_table *table, const struct packet *const *packets, unsigned n);
 

@@ -215,6 +215,8 @@ void core_run(struct core *core, const struct frame *frames, unsigned n)
 {
 	unsigned chunks = (n + CHUNK - 1) / CHUNK;
 
+	if (n)
+		flow_table_start(core->table, frames[0].ts_ns);
 	/* An assembly line of three stations; at each step each works on another chunk. */
 	for (unsigned step = 0; step < chunks + 2; step++) {
 		if (step < chunks) {
