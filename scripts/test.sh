@@ -81,8 +81,10 @@ suite() {
 		failed=$((failed + 1))
 		line FAILED "$label tests, $preset" $((SECONDS - start)) "there are none; all output in $log"
 	else
-		line "$([[ $bad -eq 0 ]] && echo passed || echo FAILED)" "$label tests, $preset" $((SECONDS - start)) \
-			"$good passed, $bad failed, $skip skipped"
+		local outcome=passed
+		[[ $good -eq 0 ]] && outcome=SKIPPED
+		[[ $bad -eq 0 ]] || outcome=FAILED
+		line $outcome "$label tests, $preset" $((SECONDS - start)) "$good passed, $bad failed, $skip skipped"
 	fi
 	if [[ $bad -ne 0 ]]; then
 		grep -vE '^ *([0-9]+/[0-9]+ Test +#.* Passed|Start +[0-9]+:)' "$log" | tail -n 60 | sed 's/^/    /'
@@ -161,16 +163,16 @@ check_package() {
 step "packages" scripts/deps.sh build tests || finish
 step "release build" build release || finish
 step "asan build" build asan || finish
-step "clang build" check_clang
+step "clang build" check_clang && clang_built=1
 step "clang-format" check_format
 suite release unit
 suite asan unit
 suite release cli
 suite asan cli
-if can_fuzz; then
-	suite clang fuzz
-else
+if ! can_fuzz; then
 	step "fuzz" skip_fuzz
+elif [[ -n ${clang_built:-} ]]; then
+	suite clang fuzz
 fi
 step "install" check_install
 step "package" check_package

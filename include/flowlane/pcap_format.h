@@ -13,8 +13,8 @@
 
 #include <stdint.h>
 
-#define PCAP_MAGIC_US		   0xa1b2c3d4u /* record.fraction counts microseconds */
-#define PCAP_MAGIC_NS		   0xa1b23c4du /* nanoseconds */
+#define PCAP_MAGIC_US              0xa1b2c3d4u /* record.fraction counts microseconds */
+#define PCAP_MAGIC_NS              0xa1b23c4du /* nanoseconds */
 #define PCAP_VERSION_MAJOR_CURRENT 2
 #define PCAP_VERSION_MINOR_CURRENT 4
 

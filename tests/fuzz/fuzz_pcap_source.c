@@ -1,6 +1,6 @@
 /*
  * libFuzzer target: any bytes as a capture file, alone and merged with itself. What must hold: no sanitizer report; every byte of
- * every frame can be read while the batch lasts; the end comes, and stays; no more data than a file of this size can hold.
+ * every frame can be read while the batch lasts; the end comes, and stays; a file read twice at once gives twice the frames.
  *
  *   clang -fsanitize=fuzzer,address,undefined ... fuzz_pcap_source.c source/... -lpcap -lz
  *   fuzz_pcap_source -runs=20000 -seed=1 [CORPUS]        the short mode, for CI

@@ -163,6 +163,8 @@ def _check_ledger(result, view, records, summary):
     for name, other in (("packets_read", view.frames), ("bytes_read", view.bytes)):
         if summary[name] != other:
             result.mismatch("frames", name, summary[name], other)
+    if summary["packets_in_flows"] != view.ip_frames:
+        result.mismatch("ip_frames", "packets in flows of any protocol", summary["packets_in_flows"], view.ip_frames)
     exported = sum(record.flow["packets_total"] for record in records)
     if exported != summary["packets_in_flows"]:
         result.mismatch("ledger", "packets of all exported flows", exported, summary["packets_in_flows"])

@@ -11,7 +11,9 @@ from typing import NamedTuple
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "exceptions.tsv")
 
 
-class Exception_(NamedTuple):
+class Row(NamedTuple):
+    """One named deviation."""
+
     pattern: str
     check: str
     number: int
@@ -27,7 +29,7 @@ def read_exceptions(path=TABLE):
             columns = line.rstrip("\n").split("\t")
             if len(columns) != 4:
                 raise SystemExit(f"{path}: line {number}: expected 4 columns between tabs, found {len(columns)}")
-            rows.append(Exception_(columns[0], columns[1], int(columns[2]), columns[3]))
+            rows.append(Row(columns[0], columns[1], int(columns[2]), columns[3]))
     return rows
 
 

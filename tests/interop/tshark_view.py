@@ -101,6 +101,7 @@ class View:
     def __init__(self):
         self.error = None  # why tshark did not read the file whole
         self.frames = 0
+        self.ip_frames = 0  # with an IP header that flowlane takes
         self.bytes = 0
         self.conversations = {}
         self.left_out = Counter()  # frames with TCP or UDP that no conversation gets: reason -> frames
@@ -289,6 +290,7 @@ def _add_frame(view, row, fragments):
     view.frames += 1
     view.bytes += wire_len
     found, has_l4 = _conversation_of(row, view, fragments, now)
+    view.ip_frames += found is not None
     if found is None or found[0].proto not in L4:
         return
     key, direction = found

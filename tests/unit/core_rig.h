@@ -4,6 +4,8 @@
 #ifndef CORE_RIG_H
 #define CORE_RIG_H
 
+#include <stdio.h>
+
 #include "core.h"
 #include "flow_table_rig.h"
 #include "packet_builder.h"
@@ -55,12 +57,36 @@ struct core_run_options {
 	uint64_t timeout_ns;
 	bool key_vlan;
 	bool outer;
+	bool no_samples; /* nobody takes the RTT samples */
 };
 
 struct core_result {
-	struct table_rig kept; /* only its records are used */
-	struct ledger ledger;  /* the sum */
+	struct table_rig kept;              /* only its records are used */
+	struct ledger ledger;               /* the sum */
+	uint64_t samples[RTT_SOURCE_COUNT]; /* handed out */
+	uint64_t samples_hash;              /* of all that were, in any order */
 };
+
+static inline void core_result_records(void *context, const struct flow_record *records, unsigned n)
+{
+	table_rig_keep(&((struct core_result *)context)->kept, records, n);
+}
+
+static inline void core_result_samples(void *context, const struct rtt_sample *samples, unsigned n)
+{
+	struct core_result *result = context;
+
+	assert_in_range(n, 1, FLOWLANE_BATCH);
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t words[sizeof(*samples) / 8], hash = 0;
+		memcpy(words, &samples[i], sizeof(words));
+		for (unsigned k = 0; k < ROWS(words); k++)
+			hash = hash_fold(hash ^ words[k] ^ 0xbb67ae8584caa73b, 0x6a09e667f3bcc909);
+		result->samples_hash += hash;
+		result->samples[samples[i].source]++;
+		assert_true(samples[i].ticks <= RTT_MAX_NS / RTT_TICK_NS);
+	}
+}
 
 /* Members of the ledger that are times, or the same in each lane, are those of the last lane. */
 static inline void core_result_add(struct core_result *result, const struct ledger *ledger)
@@ -86,8 +112,9 @@ static inline void core_result_lane(
 		.flow_timeout_ns = run->timeout_ns,
 		.lane = lane,
 		.lanes = run->lanes,
-		.on_records = table_rig_keep,
-		.context = &result->kept,
+		.on_records = core_result_records,
+		.on_rtt_samples = run->no_samples ? NULL : core_result_samples,
+		.context = result,
 	};
 	struct core *core;
 	uint64_t random = 11;
@@ -122,6 +149,8 @@ static inline void core_result_get(struct core_result *result, const struct trac
 		verdicts += ledger->verdicts[i];
 	for (unsigned i = 0; i < FLOW_END_COUNT; i++)
 		ended += ledger->flows_ended[i];
+	for (unsigned i = 0; i < RTT_SOURCE_COUNT; i++)
+		assert_int_equal(result->samples[i], run->no_samples ? 0 : ledger->rtt_samples[i]);
 	assert_int_equal(ledger->packets_read, trace->count);
 	assert_int_equal(verdicts, trace->count);
 	assert_int_equal(table_rig_packets(&result->kept), ledger->verdicts[VERDICT_FLOW]);
@@ -146,6 +175,10 @@ static inline bool core_result_same(const char *what, const struct core_result *
 		}
 		return false;
 	}
+	if (x->samples_hash && y->samples_hash && x->samples_hash != y->samples_hash) {
+		print_error("%s: the RTT samples differ\n", what);
+		return false;
+	}
 	for (size_t i = 0; i < x->kept.count; i++) {
 		if (memcmp(&x->kept.records[i], &y->kept.records[i], sizeof(struct flow_record)) != 0) {
 			print_error("%s: record %zu of %zu differs\n", what, i, x->kept.count);
@@ -153,6 +186,37 @@ static inline bool core_result_same(const char *what, const struct core_result *
 		}
 	}
 	return true;
+}
+
+#define MS ((uint64_t)1000000)
+
+static const struct core_run_options plain = { .lanes = 1, .batch = FLOWLANE_BATCH, .max_flows = 1000, .timeout_ns = 60 * SEC };
+
+/* Sizes of batches and numbers of lanes that must all give the same. */
+static inline void runs_check(const struct trace *trace, const struct core_run_options *options)
+{
+	static const struct {
+		unsigned lanes, batch;
+	} runs[] = { { 1, 1 }, { 1, 5 }, { 1, 16 }, { 1, 17 }, { 1, 0 }, { 2, 64 }, { 2, 1 }, { 3, 64 }, { 3, 7 }, { 3, 0 } };
+	struct core_result want;
+	unsigned wrong = 0;
+
+	core_result_get(&want, trace, options);
+	for (unsigned i = 0; i < ROWS(runs); i++) {
+		struct core_run_options run = *options;
+		struct core_result got;
+		char what[64];
+		run.lanes = runs[i].lanes;
+		run.batch = runs[i].batch;
+		run.no_samples = i == 1;
+		snprintf(what, sizeof(what), "%u lanes, batches of %u", run.lanes, run.batch);
+		core_result_get(&got, trace, &run);
+		wrong += !core_result_same(what, &want, &got);
+		core_result_free(&got);
+	}
+	core_result_free(&want);
+	if (wrong)
+		fail_msg("%u runs came to something else than one lane with batches of %u", wrong, options->batch);
 }
 
 #endif

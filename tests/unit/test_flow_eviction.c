@@ -56,6 +56,25 @@ static void table__when_full__then_the_least_recently_used_leaves(void **context
 	}
 }
 
+/* Whichever buckets a hash leads to, they are two: so many flows of one hash fit, also in a table of few buckets. */
+static void pair__whatever_the_hash__then_two_buckets(void **context)
+{
+	(void)context;
+	for (uint64_t i = 1; i <= 300; i++) {
+		struct flow_key key = key_of(PROTO_UDP, 0);
+		struct hash_seed seed = seed_that_collides(&key);
+		struct table_rig rig;
+		seed.s[2] += i * 0x9e3779b97f4a7c15;
+		table_rig_open_seeded(&rig, PAIR + i % 5, 3600 * SEC, seed);
+		for (uint32_t n = 0; n < PAIR; n++) {
+			key = key_of(PROTO_UDP, n);
+			table_rig_touch(&rig, &key, 0, T0 + n);
+		}
+		assert_int_equal(rig.ledger.flows_alive, PAIR);
+		table_rig_close(&rig);
+	}
+}
+
 /* A pair of buckets full of established flows, and the youngest of them in another state. */
 static void table__when_full__then_half_open_and_closed_flows_leave_first(void **context)
 {
@@ -171,8 +190,12 @@ static void pressure__when_the_table_is_nearly_full__then_half_open_flows_leave_
 		struct flow_key key;
 		table_rig_open(&rig, MAX, 60 * SEC);
 		for (uint32_t n = 0; n < REAL; n++) {
+			/* They began with a SYN, so the wheel looks at them early as well. */
+			struct made made;
 			key = key_of(PROTO_TCP, n);
-			set_state(table_rig_touch(&rig, &key, 0, T0), TCP_STATE_ESTABLISHED);
+			table_rig_packet(&rig, &made, &key, 0, T0);
+			made.packet.tcp_flags = TCP_SYN;
+			set_state(table_rig_feed(&rig, &made), TCP_STATE_ESTABLISHED);
 		}
 		for (uint32_t n = 0; n < floods[i]; n++) {
 			struct made made;
@@ -305,6 +328,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(table__when_full__then_the_least_recently_used_leaves),
+		cmocka_unit_test(pair__whatever_the_hash__then_two_buckets),
 		cmocka_unit_test(table__when_full__then_half_open_and_closed_flows_leave_first),
 		cmocka_unit_test(table__when_full_of_half_open_flows__then_the_oldest_of_them_leaves),
 		cmocka_unit_test(slot__when_reused_while_in_the_wheel__then_the_new_flow_has_its_own_time),

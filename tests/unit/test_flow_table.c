@@ -117,6 +117,40 @@ static void flow__when_hashes_are_the_same__then_found_by_the_key(void **context
 	}
 }
 
+/* As above with only one member different, and packets that claim the same hash: bucket and tag decide nothing. */
+static void flow__when_hashes_are_the_same_and_one_member_differs__then_another_flow(void **context)
+{
+	(void)context;
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		for (unsigned byte = 0; byte < sizeof(struct flow_key); byte++) {
+			struct flow_key keys[2];
+			struct flow *flows[2];
+			struct table_rig rig;
+			keys[0] = keys[1] = v6 ? key_v6(PROTO_UDP, 1, 2, 3, 4) : key_v4(PROTO_UDP, 1, 2, 3, 4);
+			/* The bytes that are in the key of an IPv4 flow only as zeros; and the version, which says how to read the rest. */
+			bool address = byte < offsetof(struct flow_key, a_port);
+			if ((!v6 && address && byte % 16 < FLOW_KEY_V4_OFFSET) || byte == offsetof(struct flow_key, ip_version))
+				continue;
+			((uint8_t *)&keys[1])[byte] ^= 0x10;
+			/* No timeout and room enough: nothing is looked up by the true hash. */
+			table_rig_open(&rig, 100, FLOW_NO_TIMEOUT);
+			for (unsigned i = 0; i < 4; i++) {
+				struct made made;
+				table_rig_packet(&rig, &made, &keys[i & 1], 0, T0 + i);
+				made.packet.hash = 0x1234567812345678;
+				struct flow *flow = table_rig_feed(&rig, &made);
+				if (i < 2)
+					flows[i] = flow;
+				assert_ptr_equal(flow, flows[i & 1]);
+			}
+			if (flows[0] == flows[1])
+				fail_msg("IPv%u, byte %u of the key", v6 ? 6 : 4, byte);
+			assert_int_equal(rig.ledger.flows_created, 2);
+			table_rig_close(&rig);
+		}
+	}
+}
+
 /* The tags are the same, and the buckets, but not the hash: what the match says is another flow, and flow_table_get() finds the one. */
 static void flow__when_tags_are_the_same__then_found_by_the_key(void **context)
 {
@@ -441,6 +475,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flow__when_one_member_of_the_key_differs__then_another_flow),
 		cmocka_unit_test(flow__when_hashes_are_the_same__then_found_by_the_key),
+		cmocka_unit_test(flow__when_hashes_are_the_same_and_one_member_differs__then_another_flow),
 		cmocka_unit_test(flow__when_tags_are_the_same__then_found_by_the_key),
 		cmocka_unit_test(batch__when_a_new_flow_has_two_packets__then_one_flow),
 		cmocka_unit_test(batch__when_the_match_has_become_another_flow__then_not_taken),

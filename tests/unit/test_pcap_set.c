@@ -1,7 +1,7 @@
 /* Several capture files read together, in time order. */
 #include "capture_builder.h"
 
-#define T0	  (UINT64_C(1700000000) * SECOND_NS)
+#define T0        (UINT64_C(1700000000) * SECOND_NS)
 #define FILES_MAX 40
 
 /* The wire length says where a frame comes from: file * 1000000 + index in it. */

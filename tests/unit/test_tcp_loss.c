@@ -154,6 +154,12 @@ static void loss__when_a_hole_is_filled__then_by_the_time_it_took(void **context
 		  { HANDSHAKE, { A, ACK, 1101, 5001, LEN, WIN, 30000 }, { A, ACK, 1301, 5001, LEN, WIN, 30010 },
 		    { A, ACK, 1501, 5001, LEN, WIN, 30020 }, { A, ACK, 1001, 5001, LEN, WIN, 31000 },
 		    { A, ACK, 1201, 5001, LEN, WIN, 31010 }, { A, ACK, 1401, 5001, LEN, WIN, 31020 } } },
+		{ "three holes: only the oldest is filled", { EST, A_IS_CLIENT, 1, 0, 2, 5000, 0 },
+		  { HANDSHAKE, { A, ACK, 1101, 5001, LEN, WIN, 30000 }, { A, ACK, 1301, 5001, LEN, WIN, 30010 },
+		    { A, ACK, 1501, 5001, LEN, WIN, 30020 }, { A, ACK, 1001, 5001, LEN, WIN, 31000 } } },
+		{ "three holes: only the second is filled", { EST, A_IS_CLIENT, 0, 1, 2, 5000, 0 },
+		  { HANDSHAKE, { A, ACK, 1101, 5001, LEN, WIN, 30000 }, { A, ACK, 1301, 5001, LEN, WIN, 30010 },
+		    { A, ACK, 1501, 5001, LEN, WIN, 30020 }, { A, ACK, 1201, 5001, LEN, WIN, 31000 } } },
 		{ "a third hole after the first was filled", { EST, A_IS_CLIENT, 0, 3, 2, 5000, 0 },
 		  { HANDSHAKE, { A, ACK, 1101, 5001, LEN, WIN, 30000 }, { A, ACK, 1301, 5001, LEN, WIN, 30010 },
 		    { A, ACK, 1001, 5001, LEN, WIN, 31000 }, { A, ACK, 1501, 5001, LEN, WIN, 31010 },
@@ -281,6 +287,38 @@ static void loss__when_duplicate_acks_come_from_a_side_that_sent_no_byte__then_a
 	tcp_cases_check(rows, ROWS(rows));
 }
 
+/* A pure ACK carries the number of the next byte: what lies before it was sent, but not seen. What then comes is judged as by
+ * tshark 4.0: early are only bytes in front of others. */
+static void loss__when_only_an_empty_segment_told_of_the_bytes__then_as_tshark_says(void **context)
+{
+	(void)context;
+	/* clang-format off */
+	static const struct tcp_case rows[] = {
+		{ "the ACK came before its data", { EST, A_IS_CLIENT, 1, 0, 2, 5000, 0 },
+		  { HANDSHAKE, { A, ACK, 1101, 5001, 0, WIN, 30000 }, { A, PSH, 1001, 5001, LEN, WIN, 30500 },
+		    { A, PSH, 1101, 5001, LEN, WIN, 31000 } } },
+		{ "long before", { EST, A_IS_CLIENT, 1, 0, 2, 5000, 0 },
+		  { HANDSHAKE, { A, ACK, 1101, 5001, 0, WIN, 30000 }, { A, PSH, 1001, 5001, LEN, WIN, 330500 } } },
+		{ "before two segments: the first comes early", { EST, A_IS_CLIENT, 1, 1, 2, 5000, 0 },
+		  { HANDSHAKE, { A, ACK, 1201, 5001, 0, WIN, 30000 }, { A, PSH, 1001, 5001, LEN, WIN, 30500 },
+		    { A, PSH, 1101, 5001, LEN, WIN, 31000 } } },
+		{ "data never comes", { EST, A_IS_CLIENT, 0, 0, 3, 2000, 0 },
+		  { HANDSHAKE, { A, ACK, 1101, 5001, 0, WIN, 30000 }, { A, PSH, 1101, 5001, LEN, WIN, 31000 },
+		    { B, ACK, 5001, 1201, 0, WIN, 33000 } } },
+		{ "it is the first of all", { EST, NO_CLIENT, 1, 0, 0, 0, 0 },
+		  { { A, ACK, 1001, 5001, 0, WIN, 30000 }, { A, PSH, 901, 5001, LEN, WIN, 30500 }, { A, PSH, 1001, 5001, LEN, WIN, 30500 } } },
+		{ "it is the first of all, data in order", { EST, NO_CLIENT, 0, 0, 1, 500, 0 },
+		  { { A, ACK, 1001, 5001, 0, WIN, 30000 }, { A, PSH, 1001, 5001, LEN, WIN, 30500 }, { B, ACK, 5001, 1101, 0, WIN, 31000 } } },
+		{ "an RST's number says nothing", { TCP_STATE_RESET, A_IS_CLIENT, 0, 0, 2, 5000, 0 },
+		  { HANDSHAKE, { A, RST, 9000, 0, 0, 0, 30000 }, { A, PSH, 1001, 5001, LEN, WIN, 30500 } } },
+		{ "SYN after its data", { EST, A_IS_CLIENT, 1, 1, 0, 0, 0 },
+		  { { A, PSH, 1001, 5001, LEN, WIN, 0 }, { A, SYN, 1000, 0, 0, WIN, 100 }, { A, PSH, 1001, 5001, LEN, WIN, 200 } } },
+	};
+	/* clang-format on */
+
+	tcp_cases_check(rows, ROWS(rows));
+}
+
 /* Sequence numbers come round after 4 GiB: what was never seen in the first turn was sent in the second. */
 static void loss__when_the_numbers_came_round__then_old_holes_are_forgotten(void **context)
 {
@@ -311,6 +349,7 @@ int main(void)
 		cmocka_unit_test(loss__when_a_hole_is_filled__then_by_the_time_it_took),
 		cmocka_unit_test(loss__when_duplicate_acks_asked_for_it__then_a_retransmission),
 		cmocka_unit_test(loss__when_duplicate_acks_come_from_a_side_that_sent_no_byte__then_a_retransmission),
+		cmocka_unit_test(loss__when_only_an_empty_segment_told_of_the_bytes__then_as_tshark_says),
 		cmocka_unit_test(loss__when_the_numbers_came_round__then_old_holes_are_forgotten),
 	};
 

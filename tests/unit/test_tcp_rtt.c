@@ -2,9 +2,10 @@
 #include "flow_builder.h"
 #include "rtt.h"
 
-#define EST   TCP_STATE_ESTABLISHED
-#define US(x) TICKS_US(x)
-#define SEC   (1000 * 1000)
+#define EST    TCP_STATE_ESTABLISHED
+#define US(x)  TICKS_US(x)
+#define SEC    (1000 * 1000)
+#define MAX_US ((int64_t)(RTT_MAX_NS / 1000))
 
 static void samples__after_each_script__then_as_the_rules_say(void **context)
 {
@@ -135,13 +136,16 @@ static void samples__after_each_script__then_as_the_rules_say(void **context)
 		    { A, ACK, 1009, 5001, 1, WIN, 30009 }, { B, ACK, 5001, 1006, 0, WIN, 40000 }, { A, ACK, 1010, 5001, 1, WIN, 41000 },
 		    { B, ACK, 5001, 1011, 0, WIN, 41500 } } },
 		/* age */
-		{ "30 s", { EST, A_IS_CLIENT, 0, 0, 3, 30 * SEC, 0 },
-		  { HANDSHAKE, { A, PSH, 1001, 5001, 100, WIN, 30000 }, { B, ACK, 5001, 1101, 0, WIN, 30030000 } } },
-		{ "30 s and 1 us of silence", { EST, A_IS_CLIENT, 0, 0, 2, 5000, 0 },
-		  { HANDSHAKE, { A, PSH, 1001, 5001, 100, WIN, 30000 }, { B, ACK, 5001, 1101, 0, WIN, 30030001 } } },
-		{ "30 s and 1 us without silence", { EST, A_IS_CLIENT, 0, 0, 2, 5000, 0 },
-		  { HANDSHAKE, { A, PSH, 1001, 5001, 100, WIN, 30000 }, { A, PSH, 1101, 5001, 100, WIN, 20030000 },
-		    { B, ACK, 5001, 1101, 0, WIN, 30030001 } } },
+		{ "just not too old", { EST, A_IS_CLIENT, 0, 0, 3, MAX_US, 0 },
+		  { HANDSHAKE, { A, PSH, 1001, 5001, 100, WIN, 30000 }, { B, ACK, 5001, 1101, 0, WIN, 30000 + MAX_US } } },
+		{ "too old by 1 us of silence", { EST, A_IS_CLIENT, 0, 0, 2, 5000, 0 },
+		  { HANDSHAKE, { A, PSH, 1001, 5001, 100, WIN, 30000 }, { B, ACK, 5001, 1101, 0, WIN, 30001 + MAX_US } } },
+		{ "too old by 1 us without silence", { EST, A_IS_CLIENT, 0, 0, 2, 5000, 0 },
+		  { HANDSHAKE, { A, PSH, 1001, 5001, 100, WIN, 30000 }, { A, PSH, 1101, 5001, 100, WIN, 10030000 },
+		    { B, ACK, 5001, 1101, 0, WIN, 30001 + MAX_US } } },
+		{ "too old by half the tick's range, without silence", { EST, A_IS_CLIENT, 0, 0, 2, 5000, 0 },
+		  { HANDSHAKE, { A, PSH, 1001, 5001, 100, WIN, 30000 }, { A, PSH, 1101, 5001, 100, WIN, 10030000 },
+		    { A, PSH, 1201, 5001, 100, WIN, 20030000 }, { B, ACK, 5001, 1101, 0, WIN, 30 * SEC } } },
 		{ "tick wraps in the silence: 35 s", { EST, A_IS_CLIENT, 0, 0, 2, 5000, 0 },
 		  { HANDSHAKE, { A, PSH, 1001, 5001, 100, WIN, 30000 }, { B, ACK, 5001, 1101, 0, WIN, 35 * SEC } } },
 		{ "tick wraps many times: 20 minutes", { EST, A_IS_CLIENT, 0, 0, 2, 5000, 0 },
@@ -175,6 +179,13 @@ static void sample__when_the_ack_is_many_seconds_before_its_data__then_none(void
 	static const struct tcp_case rows[] = {
 		{ "an ACK 5 s before its data", { EST, A_IS_CLIENT, 0, 0, 2, 5000, 0 },
 			{ HANDSHAKE, { A, PSH, 1001, 5001, 100, WIN, 6 * SEC }, { B, ACK, 5001, 1101, 0, WIN, 1 * SEC } } },
+		{ "an ACK 15 s before its data", { EST, A_IS_CLIENT, 0, 0, 2, 5000, 0 },
+			{ HANDSHAKE, { A, PSH, 1001, 5001, 100, WIN, 16 * SEC }, { B, ACK, 5001, 1101, 0, WIN, 1 * SEC } } },
+		{ "an ACK 33 s before its data", { EST, A_IS_CLIENT, 0, 0, 2, 5000, 0 },
+			{ HANDSHAKE, { A, PSH, 1001, 5001, 100, WIN, 34 * SEC }, { B, ACK, 5001, 1101, 0, WIN, 1 * SEC } } },
+		{ "an ACK an hour before its data", { EST, A_IS_CLIENT, 0, 0, 2, 5000, 0 },
+			{ HANDSHAKE, { A, PSH, 1001, 5001, 100, WIN, 3600 * (int64_t)SEC },
+				{ B, ACK, 5001, 1101, 0, WIN, 1 * SEC } } },
 		{ "an ACK 20 s before its data", { EST, A_IS_CLIENT, 0, 0, 2, 5000, 0 },
 			{ HANDSHAKE, { A, PSH, 1001, 5001, 100, WIN, 21 * SEC }, { B, ACK, 5001, 1101, 0, WIN, 1 * SEC } } },
 	};

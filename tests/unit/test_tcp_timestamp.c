@@ -2,6 +2,8 @@
 #include "flow_builder.h"
 #include "rtt.h"
 
+#define MAX_US ((int64_t)(RTT_MAX_NS / 1000))
+
 struct ts_step {
 	struct tcp_step tcp;
 	uint32_t value; /* TSval and TSecr; both 0: no option */
@@ -128,10 +130,10 @@ static void sample__after_each_script__then_as_the_rules_say(void **context)
 		  { TIMED_30, { { B, ACK, 5001, 1001, 100, WIN, 641000 }, 100, 1 }, { { B, ACK, 5001, 1001, 100, WIN, 642000 }, 110, 1 },
 		    { { B, ACK, 5101, 1001, 100, WIN, 643000 }, 120, 1 }, { { B, ACK, 5201, 1150, 0, WIN, 644000 }, 130, 30 },
 		    { { A, ACK, 1201, 5150, 0, WIN, 645000 }, 140, 120 } } },
-		{ "30 s", { 0, 1, 30000000 }, { TIMED_30, { { A, ACK, 1201, 5001, 10, WIN, 20000000 }, 90, 1 },
-		    { { B, ACK, 5001, 1150, 0, WIN, 30340000 }, 2, 30 } } },
-		{ "30 s and 1 us", { 0, 0, 5000 }, { TIMED_30, { { A, ACK, 1201, 5001, 10, WIN, 20000000 }, 90, 1 },
-		    { { B, ACK, 5001, 1150, 0, WIN, 30340001 }, 2, 30 } } },
+		{ "just not too old", { 0, 1, MAX_US }, { TIMED_30, { { A, ACK, 1201, 5001, 10, WIN, 10000000 }, 90, 1 },
+		    { { B, ACK, 5001, 1150, 0, WIN, 340000 + MAX_US }, 2, 30 } } },
+		{ "too old by 1 us", { 0, 0, 5000 }, { TIMED_30, { { A, ACK, 1201, 5001, 10, WIN, 10000000 }, 90, 1 },
+		    { { B, ACK, 5001, 1150, 0, WIN, 340001 + MAX_US }, 2, 30 } } },
 		{ "silence ends the waiting", { 0, 0, 5000 }, { TIMED_30, { { B, ACK, 5001, 1150, 0, WIN, 36000000 }, 2, 30 } } },
 		{ "silence ends the floor", { 1, 0, 500 },
 		  { FLOOR_20, { { A, ACK, 1101, 5001, 100, WIN, 40000000 }, 30, 1 }, { { A, ACK, 1101, 5001, 100, WIN, 40200000 }, 40, 1 },
