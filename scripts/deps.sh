@@ -8,8 +8,8 @@
 # Works as root, or through sudo. With FLOWLANE_SKIP_DEPS=1 it does nothing: for systems without apt-get.
 set -euo pipefail
 
-build=(gcc libc6-dev make cmake pkg-config libpcap-dev zlib1g-dev libcyaml-dev libcmocka-dev)
-tests=(tshark wireshark-common tcpdump python3)
+build=(gcc libc6-dev make cmake pkg-config python3 libpcap-dev zlib1g-dev libcyaml-dev libcmocka-dev)
+tests=(tshark wireshark-common tcpdump python3 clang clang-format libclang-rt-14-dev file dpkg-dev gzip)
 bench=(tcpdump softflowd nfdump python3)
 
 if [[ ${FLOWLANE_SKIP_DEPS:-} == 1 ]]; then

@@ -43,10 +43,11 @@ struct frame {
 _Static_assert(sizeof(struct frame) == 32, "two frames a cache line");
 
 enum packet_flag {
-	PACKET_FRAGMENT = 1 << 0,       /* any fragment; `payload_len` is that of this fragment */
-	PACKET_FRAGMENT_LATER = 1 << 1, /* no L4 header here: a later fragment (ports from the fragment table, or 0), or a first too short */
-	PACKET_TUNNELLED = 1 << 2,      /* the key is that of an inner IP header */
-	PACKET_L4_CUT = 1 << 3,         /* payload or TCP options were cut off by the snapshot length */
+	PACKET_FRAGMENT = 1 << 0, /* any fragment; `payload_len` is that of this fragment */
+	PACKET_FRAGMENT_LATER =
+		1 << 1, /* no L4 header here: a later fragment (ports from the fragment table, or 0), or a first too short */
+	PACKET_TUNNELLED = 1 << 2, /* the key is that of an inner IP header */
+	PACKET_L4_CUT = 1 << 3,    /* payload or TCP options were cut off by the snapshot length */
 };
 
 /* TCP flags as on the wire (RFC 9293), low byte only. */
@@ -76,13 +77,14 @@ struct packet {
 	uint16_t l4_off;      /* 0 if PACKET_FRAGMENT_LATER; else the header's fixed part (TCP: 20 bytes) is captured */
 	uint16_t payload_off; /* for TCP: behind the options, so options are [l4_off + 20, payload_off) */
 
-	uint8_t tos;           /* IPv4 TOS / IPv6 traffic class */
-	uint8_t ttl;           /* or hop limit */
-	uint8_t icmp_type;     /* ICMP and ICMPv6 only */
+	uint8_t tos;       /* IPv4 TOS / IPv6 traffic class */
+	uint8_t ttl;       /* or hop limit */
+	uint8_t icmp_type; /* ICMP and ICMPv6 only */
 	uint8_t icmp_code;
-	uint16_t vlan;         /* outermost id as seen outside of tunnels, 0xffff: untagged (whether or not it is in the key) */
-	uint16_t echo_seq;     /* ICMP echo request / reply: sequence number */
-	uint8_t unused[32];    /* zero */
+	uint16_t vlan;      /* outermost id as seen outside of tunnels, 0xffff: untagged (whether or not it is in the key) */
+	uint16_t echo_seq;  /* ICMP echo request / reply: sequence number */
+	uint64_t addresses; /* to compare flows by: IPv4: A << 32 | B, each as in memory; IPv6: the hash */
+	uint8_t unused[24]; /* zero */
 };
 _Static_assert(sizeof(struct packet) == 128, "two cache lines a packet; the batch must stay in L1");
 

@@ -88,6 +88,7 @@ static inline void made_set(struct made *made, const struct flow_key *key, unsig
 		.verdict = VERDICT_FLOW,
 		.dir = (uint8_t)dir,
 		.hash = flow_key_hash(&HASH_SEED_FIXED, key),
+		.addresses = key->ip_version == 4 ? flow_key_addresses_v4(key) : flow_key_hash(&HASH_SEED_FIXED, key),
 		.frame = &made->frame,
 		.l3_len = 86,
 		.vlan = 0xffff,

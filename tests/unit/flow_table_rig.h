@@ -85,6 +85,7 @@ static inline void table_rig_packet(
 {
 	made_set(made, key, dir, ts_ns);
 	made->packet.hash = flow_key_hash(&rig->seed, key);
+	made->packet.addresses = key->ip_version == 4 ? flow_key_addresses_v4(key) : made->packet.hash;
 }
 
 static inline struct flow *table_rig_feed(struct table_rig *rig, const struct made *made)

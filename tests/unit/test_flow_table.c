@@ -138,6 +138,8 @@ static void flow__when_hashes_are_the_same_and_one_member_differs__then_another_
 				struct made made;
 				table_rig_packet(&rig, &made, &keys[i & 1], 0, T0 + i);
 				made.packet.hash = 0x1234567812345678;
+				if (made.packet.key.ip_version != 4)
+					made.packet.addresses = made.packet.hash;
 				struct flow *flow = table_rig_feed(&rig, &made);
 				if (i < 2)
 					flows[i] = flow;

@@ -15,8 +15,9 @@ extern const struct sink_ops sink_top_flows;
 
 static struct flow_record *records_make(unsigned n, uint64_t seed)
 {
-	struct flow_record *records = malloc(n * sizeof(*records));
+	struct flow_record *records = calloc(n, sizeof(*records));
 
+	assert_non_null(records);
 	for (unsigned i = 0; i < n; i++)
 		records[i] = record_random(&seed);
 	return records;

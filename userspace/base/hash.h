@@ -33,6 +33,16 @@ static inline uint64_t flow_hash_v4(const struct hash_seed *seed, uint64_t addre
 	return hash_fold(h ^ scope ^ seed->s[2], seed->s[3]);
 }
 
+/* A << 32 | B, each as in memory. */
+static inline uint64_t flow_key_addresses_v4(const struct flow_key *key)
+{
+	uint32_t a, b;
+
+	memcpy(&a, key->a_ip + FLOW_KEY_V4_OFFSET, sizeof(a));
+	memcpy(&b, key->b_ip + FLOW_KEY_V4_OFFSET, sizeof(b));
+	return (uint64_t)a << 32 | b;
+}
+
 /* The same value for the same key, however it was made: the decoder's fast path and this must agree (tested). */
 static inline uint64_t flow_key_hash(const struct hash_seed *seed, const struct flow_key *key)
 {
@@ -41,10 +51,7 @@ static inline uint64_t flow_key_hash(const struct hash_seed *seed, const struct 
 	uint64_t w[4];
 
 	if (key->ip_version == 4) {
-		uint32_t a, b;
-		memcpy(&a, key->a_ip + FLOW_KEY_V4_OFFSET, 4);
-		memcpy(&b, key->b_ip + FLOW_KEY_V4_OFFSET, 4);
-		return flow_hash_v4(seed, (uint64_t)a << 32 | b, tail, scope);
+		return flow_hash_v4(seed, flow_key_addresses_v4(key), tail, scope);
 	}
 	memcpy(w, key->a_ip, 16);
 	memcpy(w + 2, key->b_ip, 16);

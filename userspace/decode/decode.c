@@ -52,6 +52,7 @@ static void packet_build(const struct walk *walk, const struct ip_view *ip, stru
 		key_build(ip, packet);
 	}
 	packet->hash = flow_key_hash(&walk->decoder->options.seed, &packet->key);
+	packet->addresses = packet->key.ip_version == 4 ? flow_key_addresses_v4(&packet->key) : packet->hash;
 	packet->tcp_flags = ip->tcp_flags;
 	packet->l3_len = ip->l3_len;
 	packet->payload_len = ip->payload_len;
@@ -262,7 +263,8 @@ static inline __attribute__((always_inline)) bool ipv4_fast(const struct decoder
 	packet->key.ip_version = 4;
 	packet->key.vlan = key_vlan(decoder, vlan);
 	packet->key.tunnel = 0;
-	packet->hash = flow_hash_v4(&decoder->options.seed, rotate64(addresses_be, 32), (uint64_t)ports << 32 | proto << 8 | 4,
+	packet->addresses = rotate64(addresses_be, 32);
+	packet->hash = flow_hash_v4(&decoder->options.seed, packet->addresses, (uint64_t)ports << 32 | proto << 8 | 4,
 		(uint64_t)key_vlan(decoder, vlan) << 32);
 	return true;
 }
@@ -296,7 +298,7 @@ static inline __attribute__((always_inline)) bool ipv6_fast(
 	packet->key.ip_version = 6;
 	packet->key.vlan = key_vlan(decoder, vlan);
 	packet->key.tunnel = 0;
-	packet->hash = flow_key_hash(&decoder->options.seed, &packet->key);
+	packet->addresses = packet->hash = flow_key_hash(&decoder->options.seed, &packet->key);
 	return true;
 }
 

@@ -15,7 +15,7 @@ void flow_init(struct flow *flow, const struct packet *packet)
 	} else {
 		memset(flow, 0, sizeof(*flow));
 	}
-	flow->addresses = packet_addresses(packet);
+	flow->addresses = packet->addresses;
 	flow->key_tail = packet_key_tail(packet);
 	flow->tunnel = packet->key.tunnel;
 	if (packet->key.ip_version != 4) {

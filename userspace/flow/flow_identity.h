@@ -8,18 +8,6 @@
 #include "flowlane/live.h"
 #include "flowlane/packet.h"
 
-static inline uint64_t packet_addresses(const struct packet *packet)
-{
-	const struct flow_key *key = &packet->key;
-	uint32_t a, b;
-
-	if (key->ip_version != 4)
-		return packet->hash;
-	memcpy(&a, key->a_ip + FLOW_KEY_V4_OFFSET, sizeof(a));
-	memcpy(&b, key->b_ip + FLOW_KEY_V4_OFFSET, sizeof(b));
-	return (uint64_t)a << 32 | b;
-}
-
 static inline uint64_t packet_key_tail(const struct packet *packet)
 {
 	uint64_t tail;
@@ -30,8 +18,7 @@ static inline uint64_t packet_key_tail(const struct packet *packet)
 
 static inline bool flow_is(const struct flow *flow, const struct packet *packet)
 {
-	if (flow->addresses != packet_addresses(packet) || flow->key_tail != packet_key_tail(packet) ||
-		flow->tunnel != packet->key.tunnel)
+	if (flow->addresses != packet->addresses || flow->key_tail != packet_key_tail(packet) || flow->tunnel != packet->key.tunnel)
 		return false;
 	return packet->key.ip_version == 4 ||
 	       (memcmp(flow->a_ip, packet->key.a_ip, 16) == 0 && memcmp(flow->b_ip, packet->key.b_ip, 16) == 0);

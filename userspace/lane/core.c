@@ -12,14 +12,15 @@
 #define TCP_PROTO 6
 
 /*
- * 16: while one chunk's flows are on their way from memory, another is decoded and a third is counted. The CPU follows 16 misses
+ * 32: while one chunk's flows are on their way from memory, another is decoded and a third is counted. The CPU follows 16 misses
  * at a time or so, so more would not come sooner (docs/benchmarks.md has the curve).
  */
-#define CHUNK      16
+#define CHUNK      32
 #define CHUNKS_MAX (FLOWLANE_BATCH / CHUNK)
 
 /* A part of the batch. Of its packets only those that belong to flows of this lane. */
 struct chunk {
+	uint64_t latest_ns; /* of all packets, also of those that other lanes keep */
 	unsigned count;
 	const struct packet *packets[CHUNK];
 	struct flow *flows[CHUNK];
@@ -108,18 +109,20 @@ static bool packet_is_mine(const struct core *core, const struct packet *packet)
 static void core_select(struct core *core, const struct packet *packets, unsigned n, struct chunk *chunk)
 {
 	struct ledger *ledger = &core->ledger;
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, latest_ns = 0;
 	unsigned all = 0, mine = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		const struct packet *packet = &packets[i];
 		bool is_mine = core->lanes == 1 || packet_is_mine(core, packet);
+		latest_ns = packet->frame->ts_ns > latest_ns ? packet->frame->ts_ns : latest_ns;
 		all += is_mine;
 		bytes += is_mine ? packet->frame->wire_len : 0;
 		chunk->packets[mine] = packet; /* stays only if it is */
 		mine += is_mine && packet->verdict == VERDICT_FLOW;
 	}
 	chunk->count = mine;
+	chunk->latest_ns = latest_ns;
 	counter_add(&ledger->packets_read, all);
 	counter_add(&ledger->bytes_read, bytes);
 	counter_add(&ledger->verdicts[VERDICT_FLOW], mine);
@@ -183,18 +186,9 @@ static void core_count_ticking(struct core *core, const struct packet *packets, 
 	}
 }
 
-static uint64_t packets_latest_ns(const struct packet *packets, unsigned n)
-{
-	uint64_t latest_ns = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		latest_ns = packets[i].frame->ts_ns > latest_ns ? packets[i].frame->ts_ns : latest_ns;
-	return latest_ns;
-}
-
 static void core_count_chunk(struct core *core, const struct packet *packets, unsigned n, const struct chunk *chunk)
 {
-	uint64_t latest_ns = packets_latest_ns(packets, n);
+	uint64_t latest_ns = chunk->latest_ns;
 
 	if (__builtin_expect(latest_ns >= flow_table_due_ns(core->table), 0)) {
 		core_count_ticking(core, packets, n, chunk);

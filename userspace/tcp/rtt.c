@@ -109,7 +109,8 @@ void rtt_app_update(struct flow *flow, const struct packet *packet, enum rtt_app
 
 	if (packet->flags & PACKET_FRAGMENT_LATER)
 		return;
-	if (rtt_is_void(flow->last_ns, packet->frame->ts_ns))
+	/* Silence, or a request that waited too long in a busy flow: ticks would wrap. */
+	if (rtt_is_void(flow->last_ns, packet->frame->ts_ns) || tick - flow->pending_tick > RTT_MAX_TICKS)
 		flow->flags &= (uint8_t)~FLOW_APP_PENDING;
 	switch (app) {
 	case RTT_APP_DNS:
