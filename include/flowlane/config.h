@@ -15,7 +15,7 @@ struct config {
 	/* input */
 	char **read_files; /* "-" is standard input */
 	unsigned read_files_count;
-	char *filter;	/* pcap-filter(7) expression, NULL: none */
+	char *filter;   /* pcap-filter(7) expression, NULL: none */
 	uint64_t count; /* stop after so many packets that passed the filter; 0: no limit */
 
 	/* lanes */
@@ -27,15 +27,15 @@ struct config {
 	bool key_tunnel;
 	uint64_t flow_timeout_ns;   /* idle; 0: never */
 	uint64_t active_timeout_ns; /* interim records for the formats that have them; 0: never */
-	uint32_t max_flows;	    /* over all lanes */
+	uint32_t max_flows;         /* over all lanes */
 
 	/* pcap */
 	char *write_pcap;
-	uint32_t snaplen;		  /* bytes of each packet written; 0: all */
-	uint8_t pcap_precision;		  /* 6 or 9 digits; 0: as the input */
+	uint32_t snaplen;                 /* bytes of each packet written; 0: all */
+	uint8_t pcap_precision;           /* 6 or 9 digits; 0: as the input */
 	uint64_t write_pcap_rotate_bytes; /* 0: no rotation by size */
-	uint64_t write_pcap_rotate_ns;	  /* packet time; 0: no rotation by time */
-	uint32_t write_pcap_max_files;	  /* 0: keep all */
+	uint64_t write_pcap_rotate_ns;    /* packet time; 0: no rotation by time */
+	uint32_t write_pcap_max_files;    /* 0: keep all */
 
 	/* flow exports */
 	char *export_json;
@@ -43,7 +43,7 @@ struct config {
 	char *expired_flows_jsonl;
 	char *rtt_samples_jsonl;
 	enum export_scope export_scope;
-	bool extended;	    /* extra JSON keys after rtt_samples */
+	bool extended;      /* extra JSON keys after rtt_samples */
 	bool all_protocols; /* not only tcp and udp */
 
 	/* console and summary */
@@ -53,7 +53,7 @@ struct config {
 	char *summary_json; /* "-": standard output */
 	bool quiet;
 	enum progress_when progress_when; /* as asked for */
-	bool progress;			  /* resolved: asked for, or not quiet and standard error is a terminal */
+	bool progress;                    /* resolved: asked for, or not quiet and standard error is a terminal */
 };
 
 #endif

@@ -18,9 +18,9 @@ struct flow_key {
 	uint8_t b_ip[16];
 	uint16_t a_port;
 	uint16_t b_port;
-	uint8_t proto;	    /* IANA protocol number of the innermost L4 */
+	uint8_t proto;      /* IANA protocol number of the innermost L4 */
 	uint8_t ip_version; /* 4 or 6 */
-	uint16_t vlan;	    /* with --key-vlan: the innermost id; else FLOW_VLAN_NONE */
+	uint16_t vlan;      /* with --key-vlan: the innermost id; else FLOW_VLAN_NONE */
 	uint32_t tunnel;    /* with --key-tunnel: VNI, TEID, GRE key, ...; else 0 */
 };
 _Static_assert(sizeof(struct flow_key) == 44, "no padding: compared with memcmp");

@@ -11,8 +11,8 @@
 #include "flowlane/verdict.h"
 
 struct ledger {
-	uint64_t packets_read;	 /* by this lane; with several lanes on a file: only those this lane is accountable for */
-	uint64_t bytes_read;	 /* wire length of those */
+	uint64_t packets_read;   /* by this lane; with several lanes on a file: only those this lane is accountable for */
+	uint64_t bytes_read;     /* wire length of those */
 	uint64_t dropped_filter; /* did not match the filter expression */
 	uint64_t verdicts[VERDICT_COUNT];
 
@@ -21,8 +21,8 @@ struct ledger {
 	uint64_t flows_alive; /* at this moment */
 
 	uint64_t rtt_samples[RTT_SOURCE_COUNT];
-	uint64_t rtt_ambiguous;	      /* acknowledged, but sent more than once, or reordered: no sample (Karn, tcptrace) */
-	uint64_t rtt_unqueued;	      /* segments not timed: the outstanding list was full */
+	uint64_t rtt_ambiguous;       /* acknowledged, but sent more than once, or reordered: no sample (Karn, tcptrace) */
+	uint64_t rtt_unqueued;        /* segments not timed: the outstanding list was full */
 	uint64_t fragments_unmatched; /* non-initial fragments whose first one was not seen: counted to the 3-tuple flow */
 
 	uint64_t first_packet_ns; /* packet time; 0: none yet */

@@ -32,12 +32,12 @@ struct sink;
 
 struct output_report {
 	const char *name; /* "pcap", "json" ... */
-	char path[512];	  /* as the user will find it */
+	char path[512];   /* as the user will find it */
 	uint64_t records; /* written */
-	uint64_t bytes;	  /* written */
-	uint64_t lost;	  /* records that could not be written */
-	unsigned files;	  /* with rotation: how many were begun */
-	int error;	  /* 0, or the first negative errno */
+	uint64_t bytes;   /* written */
+	uint64_t lost;    /* records that could not be written */
+	unsigned files;   /* with rotation: how many were begun */
+	int error;        /* 0, or the first negative errno */
 };
 
 struct sink_ops {

@@ -17,11 +17,11 @@ struct source_stats {
 	uint64_t frames;      /* handed out */
 	uint64_t bytes_done;  /* of the input: for progress */
 	uint64_t bytes_total; /* 0: unknown (a pipe, an interface) */
-	bool truncated;	      /* the input ended inside a record; what came before was handed out */
+	bool truncated;       /* the input ended inside a record; what came before was handed out */
 };
 
 struct source_info {
-	int link;	  /* enum link_type; -1: inputs with different ones */
+	int link;         /* enum link_type; -1: inputs with different ones */
 	uint32_t snaplen; /* of the input, bytes */
 	bool nanoseconds; /* time stamps have nanosecond resolution */
 	bool live;

@@ -45,11 +45,11 @@ enum verdict {
 #define X(id, name, text) VERDICT_##id,
 	VERDICTS(X)
 #undef X
-	VERDICT_COUNT,
+		VERDICT_COUNT,
 };
 
 #define VERDICT_FIRST_NOFLOW VERDICT_NOFLOW_ARP
-#define VERDICT_FIRST_DROP VERDICT_DROP_LINK_UNSUPPORTED
+#define VERDICT_FIRST_DROP   VERDICT_DROP_LINK_UNSUPPORTED
 
 /* The name of a verdict as the summary prints it. */
 const char *verdict_name(enum verdict verdict);

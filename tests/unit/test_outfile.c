@@ -244,7 +244,7 @@ static void outfile_reopen__when_the_file_was_moved__then_a_new_one_begins_with_
 	free(new);
 }
 
-#define WRITERS	     4
+#define WRITERS      4
 #define WRITER_LINES 500
 
 static void *append_lines(void *argument)

@@ -7,16 +7,25 @@
 #include <unistd.h>
 
 static bool log_quiet;
+static _Thread_local bool log_muted;
 
 void log_set_quiet(int quiet)
 {
 	log_quiet = quiet != 0;
 }
 
+void log_mute(bool mute)
+{
+	log_muted = mute;
+}
+
 /* One write() per message: lines of several threads do not mix. */
 static void log_line(const char *prefix, const char *format, va_list args)
 {
 	char line[2048];
+
+	if (log_muted)
+		return;
 	int used = snprintf(line, sizeof(line), "flowlane: %s", prefix);
 	int text = vsnprintf(line + used, sizeof(line) - (size_t)used - 1, format, args);
 

@@ -20,10 +20,12 @@ struct outfile {
 	int fd;
 	bool borrowed; /* standard output: not ours to close */
 	bool regular;  /* we made it: cut-off chunks can be taken back */
+	bool created;  /* there was no such file before */
+	bool old;      /* what was in the file before is still there; under the lock */
 	pthread_mutex_t lock;
 	uint64_t offset; /* written to this fd */
-	uint64_t bytes;	 /* and in all; written under the lock, read by anyone */
-	int error;	 /* first one; set under the lock, read by anyone */
+	uint64_t bytes;  /* and in all; written under the lock, read by anyone */
+	int error;       /* first one; set under the lock, read by anyone */
 };
 
 static const char *outfile_advice(int error)
@@ -86,6 +88,20 @@ static int outfile_name(struct outfile *file, const char *path, enum outfile_mod
 	return 0;
 }
 
+/* What is in the file already stays until there is something to write: a run that does not come about must not empty it. */
+static int outfile_create(struct outfile *file)
+{
+	const char *path = file->part ? file->part : file->path;
+
+	file->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	file->created = file->fd >= 0;
+	if (file->fd < 0 && errno == EEXIST) {
+		file->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+		file->old = file->regular;
+	}
+	return file->fd < 0 ? -errno : 0;
+}
+
 int outfile_open(const char *what, const char *path, enum outfile_mode mode, struct outfile **file)
 {
 	struct outfile *made = calloc(1, sizeof(*made));
@@ -108,11 +124,9 @@ int outfile_open(const char *what, const char *path, enum outfile_mode mode, str
 	error = outfile_name(made, path, mode);
 	if (error)
 		goto fail;
-	made->fd = open(made->part ? made->part : made->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (made->fd < 0) {
-		error = -errno;
+	error = outfile_create(made);
+	if (error)
 		goto fail;
-	}
 	*file = made;
 	return 0;
 fail:
@@ -145,6 +159,9 @@ static int outfile_write(struct outfile *file, const void *data, size_t bytes)
 
 	if (file->error)
 		return file->error;
+	if (file->old && ftruncate(file->fd, 0) < 0)
+		return outfile_take_back(file, -errno);
+	file->old = false;
 	while (left > 0) {
 		ssize_t n = write(file->fd, at, left);
 		if (n < 0 && errno == EINTR)
@@ -223,6 +240,8 @@ int outfile_commit(struct outfile *file, char *where, size_t where_bytes)
 {
 	int error = file->error;
 
+	if (!error && file->old)
+		error = outfile_write(file, NULL, 0);
 	if (!file->borrowed && close(file->fd) < 0 && !error) {
 		error = -errno;
 		log_error("%s: cannot finish \"%s\": %s; %s", file->what, file->path, strerror(-error), outfile_advice(error));
@@ -248,5 +267,7 @@ void outfile_abort(struct outfile *file)
 		close(file->fd);
 	if (file->part)
 		unlink(file->part);
+	else if (file->created)
+		unlink(file->path);
 	outfile_destroy(file);
 }

@@ -14,8 +14,8 @@
 struct outfile;
 
 enum outfile_mode {
-	OUTFILE_PART,	/* written as PATH.part; outfile_commit() renames it to PATH. For exports that are complete or absent */
-	OUTFILE_DIRECT, /* written as PATH, truncated at the start. For streams that others tail, and pcap */
+	OUTFILE_PART,   /* written as PATH.part; outfile_commit() renames it to PATH. For exports that are complete or absent */
+	OUTFILE_DIRECT, /* written as PATH, emptied with the first byte written. For streams that others tail, and pcap */
 };
 
 #define OUTFILE_CHUNK ((size_t)512 << 10) /* a lane's private buffer: big enough that the lock and the syscall vanish */
@@ -33,10 +33,10 @@ int outfile_reopen(struct outfile *file, const void *head, size_t head_bytes);
 /* Declares the file incomplete, for a reason outside of it that was logged already. Any thread. */
 void outfile_fail(struct outfile *file, int error);
 uint64_t outfile_bytes(const struct outfile *file); /* written so far, over all reopened files */
-int outfile_error(const struct outfile *file);	    /* 0, or the first error */
+int outfile_error(const struct outfile *file);      /* 0, or the first error */
 /* Closes (close errors count), renames a .part; on an earlier error the .part is kept under its name and said. Frees. `where` (of
  * where_bytes, or NULL) gets where the user finds the data: the path, "standard output", or PATH.part. 0, or the first error. */
 int outfile_commit(struct outfile *file, char *where, size_t where_bytes);
-void outfile_abort(struct outfile *file); /* closes, removes a .part; accepts NULL */
+void outfile_abort(struct outfile *file); /* closes, removes what it made; accepts NULL */
 
 #endif

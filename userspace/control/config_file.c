@@ -170,7 +170,7 @@ static int explain(struct config_file *file, cyaml_err_t error, const char *path
 		return option_fail(
 			options, "%s: line %u: YAML aliases (*name) are not supported; write the value out", path, complaint->line);
 	if (sscanf(complaint->text, "Expecting %31[A-Z]", wanted) == 1) {
-		const char *takes = !strcmp(wanted, "STRING")	  ? "one value"
+		const char *takes = !strcmp(wanted, "STRING")     ? "one value"
 				    : !strcmp(wanted, "SEQUENCE") ? "a list, such as [a.pcap, b.pcap]"
 								  : "keys with values below it";
 		if (!name[0])

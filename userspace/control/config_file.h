@@ -9,7 +9,7 @@
 
 struct config_texts {
 	char *text[OPTION_COUNT_MAX]; /* by index in option_table; NULL: not in the file */
-	char **paths;		      /* of the one OPTION_PATHS */
+	char **paths;                 /* of the one OPTION_PATHS */
 	unsigned paths_count;
 };
 

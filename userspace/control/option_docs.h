@@ -10,8 +10,8 @@ struct doc_pair {
 };
 
 #define DOC_TAGLINE "network flows, round-trip times and loss out of packets"
-extern const char *const doc_usage[];	       /* NULL ends each of these */
-extern const char *const doc_about[];	       /* paragraphs */
+extern const char *const doc_usage[];          /* NULL ends each of these */
+extern const char *const doc_about[];          /* paragraphs */
 extern const struct doc_pair doc_examples[];   /* what for, command */
 extern const struct doc_pair doc_exit_codes[]; /* code, meaning */
 extern const struct doc_pair doc_signals[];    /* name, effect */

@@ -3,7 +3,7 @@
 
 #include "option_docs.h"
 
-#define COLUMNS	    100
+#define COLUMNS     100
 #define TEXT_COLUMN 36
 
 /* Prints words from column `at`, breaking lines at COLUMNS and continuing at column `indent`. */

@@ -116,7 +116,7 @@ static void markdown_option(FILE *out, const struct option_spec *spec)
 	if (spec->section)
 		fprintf(out, "`%s.%s`", spec->section, spec->key);
 	fprintf(out, " | %s | %s |\n", option_takes(spec, takes, sizeof(takes)),
-		spec->fallback		    ? spec->fallback
+		spec->fallback              ? spec->fallback
 		: spec->kind == OPTION_FLAG ? "no"
 					    : "");
 }

@@ -1,11 +1,11 @@
 #include "option_table.h"
 
-#define MEMBER(member)	   .offset = offsetof(struct options, member), .size = sizeof(((struct options *)0)->member)
-#define SETS(member)	   MEMBER(config.member)
+#define MEMBER(member)     .offset = offsetof(struct options, member), .size = sizeof(((struct options *)0)->member)
+#define SETS(member)       MEMBER(config.member)
 #define IN(section_, key_) .section = section_, .key = key_
 #define RANGE(min_, max_)  .min = min_, .max = max_
-#define COUNT_MAX	   1000000000000000000ULL
-#define SECONDS_MAX	   1000000000ULL /* 31 years */
+#define COUNT_MAX          1000000000000000000ULL
+#define SECONDS_MAX        1000000000ULL /* 31 years */
 
 static const struct option_word words_precision[] = { { "auto", 0 }, { "us", 6 }, { "ns", 9 }, { NULL, 0 } };
 static const struct option_word words_scope[] = { { "all", SCOPE_ALL }, { "live", SCOPE_LIVE }, { NULL, 0 } };

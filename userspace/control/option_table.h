@@ -8,10 +8,10 @@
 #include "options.h"
 
 enum option_kind {
-	OPTION_FLAG,	/* bool: --name, --no-name, --name=yes|no */
-	OPTION_NUMBER,	/* 10, 64k (thousands), 4Mi (1024 * 1024) */
+	OPTION_FLAG,    /* bool: --name, --no-name, --name=yes|no */
+	OPTION_NUMBER,  /* 10, 64k (thousands), 4Mi (1024 * 1024) */
 	OPTION_SECONDS, /* 60 or 0.25; stored in nanoseconds */
-	OPTION_WORD,	/* one of `words` */
+	OPTION_WORD,    /* one of `words` */
 	OPTION_PATH,
 	OPTION_PATHS,  /* given once per path; a list in the configuration file */
 	OPTION_FILTER, /* the words that are no options, joined by blanks */
@@ -33,11 +33,11 @@ struct option_spec {
 	const char *help;     /* a sentence without full stop, lower case */
 	const struct option_word *words;
 	uint64_t min, max; /* in the user's unit */
-	uint64_t scale;	   /* stored = given * scale; 0: 1 */
-	size_t offset;	   /* of the member in struct options */
-	uint8_t size;	   /* of the member */
-	uint8_t kind;	   /* enum option_kind */
-	char letter;	   /* short option; 0: none */
+	uint64_t scale;    /* stored = given * scale; 0: 1 */
+	size_t offset;     /* of the member in struct options */
+	uint8_t size;      /* of the member */
+	uint8_t kind;      /* enum option_kind */
+	char letter;       /* short option; 0: none */
 };
 
 #define OPTION_COUNT_MAX 64

@@ -11,7 +11,7 @@
 /* The command line, taken apart but not yet understood. Borrows from argv. */
 struct arguments {
 	const char *text[OPTION_COUNT_MAX]; /* NULL: not given */
-	const char **paths;		    /* of the one OPTION_PATHS */
+	const char **paths;                 /* of the one OPTION_PATHS */
 	unsigned paths_count;
 	char *filter; /* the other words, joined */
 };

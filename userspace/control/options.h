@@ -22,7 +22,7 @@ struct options {
 	char *config_file;
 	/* Instead of a run: */
 	bool help, version, man, markdown, dump_config;
-	bool sizes;	  /* with dump_config: also what the tables reserve */
+	bool sizes;       /* with dump_config: also what the tables reserve */
 	char error[1024]; /* the sentence for the user, when options_parse() fails */
 };
 
@@ -34,10 +34,10 @@ void options_free(struct options *options);
 /* One of the outputs goes to standard output ("-"): text for people belongs on standard error then. */
 bool options_use_stdout(const struct config *config);
 
-void options_print_help(FILE *out);	/* at most 100 columns */
-void options_print_man(FILE *out);	/* roff, man(7) macros */
+void options_print_help(FILE *out);     /* at most 100 columns */
+void options_print_man(FILE *out);      /* roff, man(7) macros */
 void options_print_markdown(FILE *out); /* docs/options.md is exactly this */
-const char *flowlane_version(void);	/* "0.1.0" */
+const char *flowlane_version(void);     /* "0.1.0" */
 
 /* YAML of the effective configuration: --config reads it back to the same values. 0, or -EILSEQ with options->error set when a
  * path or the filter is not UTF-8, which YAML cannot hold; nothing is printed then. */

@@ -8,7 +8,7 @@
 struct lanes;
 
 void signals_attach(struct lanes *lanes); /* from now on signals act on these lanes */
-void signals_detach(void);		  /* before lanes_close(): later ones only count */
-int signals_stop_signal(void);		  /* SIGINT or SIGTERM, whichever came first; 0: none */
+void signals_detach(void);                /* before lanes_close(): later ones only count */
+int signals_stop_signal(void);            /* SIGINT or SIGTERM, whichever came first; 0: none */
 
 #endif

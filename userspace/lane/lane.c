@@ -9,6 +9,7 @@
 #include "lane.h"
 
 #include "clock.h"
+#include "log.h"
 
 #include "poison.h"
 
@@ -66,6 +67,15 @@ void lane_rtt_samples(void *context, const struct rtt_sample *samples, unsigned 
 	}
 }
 
+/* On files all lanes read the same: what is wrong with them is said once, by lane 0. */
+static int lane_receive(struct lane *lane, struct frame *frames)
+{
+	log_mute(lane->number > 0 && !lane->source->info.live);
+	int n = lane->source->ops->rx_batch(lane->source, frames, FLOWLANE_BATCH);
+	log_mute(false);
+	return n;
+}
+
 void *lane_run(void *argument)
 {
 	struct lane *lane = argument;
@@ -74,7 +84,7 @@ void *lane_run(void *argument)
 	int n = 0;
 
 	while (lane->count && !atomic_load_explicit(lane->stop, memory_order_relaxed)) {
-		n = source->ops->rx_batch(source, frames, FLOWLANE_BATCH);
+		n = lane_receive(lane, frames);
 		if (n < 0)
 			break;
 		lane_batch(lane, frames, (unsigned)n);

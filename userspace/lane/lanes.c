@@ -58,16 +58,16 @@ static int lane_attach(struct lane *lane, const struct sink_ops *ops, struct out
 	return err;
 }
 
-static bool lanes_want_rtt(const struct lanes *lanes)
+static bool wants_rtt(const struct config *config)
 {
-	for (unsigned i = 0; i < lanes->outputs_count; i++) {
-		if (lanes->outputs[i].ops->wants & SINK_RTT)
+	for (const struct sink_ops *const *ops = sink_registry; *ops; ops++) {
+		if ((*ops)->wants & SINK_RTT && (*ops)->wanted(config))
 			return true;
 	}
 	return false;
 }
 
-static int lane_open(struct lanes *lanes, struct lane *lane)
+static int lane_open_core(struct lanes *lanes, struct lane *lane)
 {
 	const struct config *config = lanes->config;
 	struct core_options options = {
@@ -80,17 +80,20 @@ static int lane_open(struct lanes *lanes, struct lane *lane)
 		.lane = lane->number,
 		.lanes = lanes->count,
 		.on_records = lane_records,
-		.on_rtt_samples = lanes_want_rtt(lanes) ? lane_rtt_samples : NULL,
+		.on_rtt_samples = wants_rtt(config) ? lane_rtt_samples : NULL,
 		.context = lane,
 	};
 	int err = core_create(&options, &lane->core);
 
-	if (err) {
+	if (err)
 		log_error("lane %u: tables for %u flows: %s; lower --max-flows", lane->number, options.max_flows, strerror(-err));
-		return err;
-	}
+	return err;
+}
+
+static int lane_attach_all(struct lanes *lanes, struct lane *lane)
+{
 	for (unsigned i = 0; i < lanes->outputs_count; i++) {
-		err = lane_attach(lane, lanes->outputs[i].ops, lanes->outputs[i].output, lane->source->info.live);
+		int err = lane_attach(lane, lanes->outputs[i].ops, lanes->outputs[i].output, lane->source->info.live);
 		if (err)
 			return err;
 	}
@@ -114,7 +117,9 @@ int lanes_open(const struct config *config, struct lanes **result)
 		lane->number = i;
 		lane->count = config->count ? config->count : UINT64_MAX;
 		lane->stop = &lanes->stop;
+		log_mute(i > 0); /* lane 0 has said it */
 		err = pcap_source_open(config->read_files, config->read_files_count, &lane->source);
+		log_mute(false);
 		if (err)
 			goto fail;
 	}
@@ -124,11 +129,16 @@ int lanes_open(const struct config *config, struct lanes **result)
 		if (err)
 			goto fail;
 	}
-	err = lanes_open_outputs(lanes, info);
-	for (unsigned i = 0; i < lanes->count && !err; i++) {
+	for (unsigned i = 0; i < lanes->count; i++) {
 		lanes->lane[i].filter = lanes->filter;
-		err = lane_open(lanes, &lanes->lane[i]);
+		err = lane_open_core(lanes, &lanes->lane[i]);
+		if (err)
+			goto fail;
 	}
+	/* Outputs last: what can fail has not touched a file yet. */
+	err = lanes_open_outputs(lanes, info);
+	for (unsigned i = 0; i < lanes->count && !err; i++)
+		err = lane_attach_all(lanes, &lanes->lane[i]);
 	if (err)
 		goto fail;
 	*result = lanes;
@@ -163,6 +173,8 @@ int lanes_start(struct lanes *lanes)
 		if (err) {
 			log_error("lane %u: starting its thread: %s", i, strerror(err));
 			lanes_stop(lanes);
+			while (lanes->started)
+				pthread_join(lanes->lane[--lanes->started].thread, NULL);
 			return -err;
 		}
 		lanes->started++;

@@ -17,7 +17,7 @@ struct pcap_segments {
 	char *directory; /* with the final slash; "" for the current one */
 	char *stem;
 	char *extension; /* with its point; may be "" */
-	char *name;	 /* last one given out */
+	char *name;      /* last one given out */
 	uint32_t max_files;
 	uint64_t *indices; /* files that exist, ascending; [gone, count) */
 	size_t gone;

@@ -11,7 +11,7 @@
 #include "outfile.h"
 #include "text.h"
 
-#define WHAT     "RTT samples"
+#define WHAT           "RTT samples"
 #define LINE_MAX_BYTES 320 /* two IPv6 endpoints, the longest names, full numbers: under 270 */
 
 struct output {

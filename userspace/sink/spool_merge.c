@@ -14,7 +14,7 @@ struct run {
 	const struct flow_record *head;
 	const struct flow_record *records;
 	const uint32_t *order; /* NULL: the records lie in order */
-	uint64_t next;	       /* the one behind the head */
+	uint64_t next;         /* the one behind the head */
 	uint64_t count;
 };
 
