@@ -39,7 +39,7 @@ const struct doc_pair doc_exit_codes[] = {
 
 const struct doc_pair doc_signals[] = {
 	{ "SIGINT, SIGTERM", "stop reading, end the flows, write every export; the second one quits at once" },
-	{ "SIGHUP", "reopen the file of --write-pcap under its name, after something moved it away (log rotation)" },
+	{ "SIGHUP", "reopen the files of --write-pcap and --rtt-samples-jsonl under their names, after something moved them away (log rotation)" },
 	{ NULL, NULL },
 };
 /* clang-format on */

@@ -25,7 +25,7 @@ const struct option_spec option_table[] = {
 	  .help = "stop after N packets that passed the filter; 0 reads all" },
 	{ .group = "Input", .name = "lanes", .kind = OPTION_NUMBER, .argument = "N",
 	  IN("run", "lanes"), SETS(lanes), .fallback = "1", RANGE(1, 64),
-	  .help = "work in N threads; each reads the files and takes the flows whose hash is its own. Results do not depend on it" },
+	  .help = "work in N threads; each reads the files and takes the flows whose hash is its own. Results do not depend on it, unless --max-flows is reached" },
 
 	/* ---- */
 	{ .group = "Flows", .name = "flow-timeout-s", .kind = OPTION_SECONDS, .argument = "SECS",
@@ -33,13 +33,13 @@ const struct option_spec option_table[] = {
 	  .help = "a flow ends after SECS without a packet, in packet time; 0 never" },
 	{ .group = "Flows", .name = "max-flows", .kind = OPTION_NUMBER, .argument = "N", .unit = "flows",
 	  IN("flow", "max_flows"), SETS(max_flows), .fallback = "4194304", RANGE(1, 1ULL << 30),
-	  .help = "most flows held at a time; when full, the one longest without a packet leaves early. 64k, 4M and 4Mi work too" },
+	  .help = "most flows held at a time; when full, of the flows that share a place with a new one a half-open or closed one leaves, else the one longest without a packet. 64k, 4M and 4Mi work too" },
 	{ .group = "Flows", .name = "outer", .kind = OPTION_FLAG, IN("flow", "outer"), SETS(outer),
 	  .help = "take the outer IP header of a tunnel, not the innermost" },
 	{ .group = "Flows", .name = "key-vlan", .kind = OPTION_FLAG, IN("flow", "key_vlan"), SETS(key_vlan),
 	  .help = "same addresses and ports in different VLANs are different flows" },
 	{ .group = "Flows", .name = "key-tunnel", .kind = OPTION_FLAG, IN("flow", "key_tunnel"), SETS(key_tunnel),
-	  .help = "the same for tunnels: VXLAN and Geneve network, GTP-U endpoint, GRE key" },
+	  .help = "the same for tunnels: VXLAN and Geneve network, GTP-U endpoint, GRE key, PPTP call, ERSPAN session, MPLS label" },
 
 	/* ---- */
 	{ .group = "Packet output", .name = "write-pcap", .letter = 'w', .kind = OPTION_PATH, .argument = "FILE",
@@ -53,7 +53,7 @@ const struct option_spec option_table[] = {
 	  .help = "resolution of the written time stamps; auto keeps that of the input" },
 	{ .group = "Packet output", .name = "write-pcap-rotate-mb", .kind = OPTION_NUMBER, .argument = "N", .unit = "MiB",
 	  IN("pcap", "rotate_mb"), SETS(write_pcap_rotate_bytes), .fallback = "0", RANGE(0, 1ULL << 24), .scale = 1ULL << 20,
-	  .help = "begin a new file, NAME.000001.pcap and so on, before one grows over N MiB; 0 never" },
+	  .help = "begin a new file, NAME.000001.pcap and so on, when one has reached N MiB; 0 never" },
 	{ .group = "Packet output", .name = "write-pcap-rotate-s", .kind = OPTION_SECONDS, .argument = "SECS",
 	  IN("pcap", "rotate_s"), SETS(write_pcap_rotate_ns), .fallback = "0", RANGE(0, SECONDS_MAX),
 	  .help = "begin a new file every SECS of packet time; 0 never" },
