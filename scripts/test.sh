@@ -100,7 +100,7 @@ check_format() {
 		echo "SKIPPED: clang-format is not installed"
 		return 77
 	fi
-	find userspace include bpf bench tests -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run -Werror
+	git ls-files -z '*.c' '*.h' | xargs -0 clang-format --dry-run -Werror
 }
 
 # The second compiler: without warnings, and without a border between layers crossed. With its fuzzer where that is installed.
