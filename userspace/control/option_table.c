@@ -33,7 +33,7 @@ const struct option_spec option_table[] = {
 	  .help = "a flow ends after SECS without a packet, in packet time; 0 never" },
 	{ .group = "Flows", .name = "max-flows", .kind = OPTION_NUMBER, .argument = "N", .unit = "flows",
 	  IN("flow", "max_flows"), SETS(max_flows), .fallback = "4194304", RANGE(1, 1ULL << 30),
-	  .help = "most flows held at a time; when full, of the flows that share a place with a new one a half-open or closed one leaves, else the one longest without a packet. 64k, 4M and 4Mi work too" },
+	  .help = "most flows at a time; when full, a half-open, closed or silent one leaves; 64k, 4M, 4Mi work" },
 	{ .group = "Flows", .name = "outer", .kind = OPTION_FLAG, IN("flow", "outer"), SETS(outer),
 	  .help = "take the outer IP header of a tunnel, not the innermost" },
 	{ .group = "Flows", .name = "key-vlan", .kind = OPTION_FLAG, IN("flow", "key_vlan"), SETS(key_vlan),

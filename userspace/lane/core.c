@@ -7,6 +7,7 @@
 #include "decode.h"
 #include "flow_update.h"
 #include "rtt.h"
+#include "shard.h"
 #include "tcp.h"
 
 #define TCP_PROTO 6
@@ -97,12 +98,14 @@ const struct ledger *core_ledger(const struct core *core)
 
 #include "poison.h"
 
-/* Flows go to the lane that their hash names; what is no flow is accounted for by lane 0. */
+/* What is no flow, and not plain, is accounted for by lane 0. */
 static bool packet_is_mine(const struct core *core, const struct packet *packet)
 {
-	if (packet->verdict != VERDICT_FLOW)
-		return core->lane == 0;
-	return (packet->hash >> 48) * core->lanes >> 16 == core->lane;
+	uint32_t lane = shard_of_frame(packet->frame, core->lanes);
+
+	if (lane == SHARD_NOT_PLAIN)
+		lane = packet->verdict == VERDICT_FLOW ? shard_of_key(&packet->key, core->lanes) : 0;
+	return lane == core->lane;
 }
 
 /* Counts the packets, and picks those that belong to flows of this lane. */
@@ -205,13 +208,11 @@ static unsigned chunk_size(unsigned number, unsigned n)
 	return n - number * CHUNK < CHUNK ? n - number * CHUNK : CHUNK;
 }
 
-void core_run(struct core *core, const struct frame *frames, unsigned n)
+/* The batch, as on an assembly line of three stations; at each step each works on another chunk. */
+static void core_batch(struct core *core, const struct frame *frames, unsigned n)
 {
 	unsigned chunks = (n + CHUNK - 1) / CHUNK;
 
-	if (n)
-		flow_table_start(core->table, frames[0].ts_ns);
-	/* An assembly line of three stations; at each step each works on another chunk. */
 	for (unsigned step = 0; step < chunks + 2; step++) {
 		if (step < chunks) {
 			struct packet *packets = core->packets + step * CHUNK;
@@ -228,6 +229,37 @@ void core_run(struct core *core, const struct frame *frames, unsigned n)
 			core_count_chunk(
 				core, core->packets + (step - 2) * CHUNK, chunk_size(step - 2, n), &core->chunks[step - 2]);
 	}
+}
+
+/* Leaves out frames that are plainly another lane's. Not if a timer is due among them: then each moves the time. */
+static void core_batch_shared(struct core *core, const struct frame *frames, unsigned n)
+{
+	struct frame kept[FLOWLANE_BATCH];
+	uint64_t latest_ns = core->now_ns;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t lane = shard_of_frame(&frames[i], core->lanes);
+		latest_ns = frames[i].ts_ns > latest_ns ? frames[i].ts_ns : latest_ns;
+		kept[count] = frames[i];
+		count += lane == core->lane || lane == SHARD_NOT_PLAIN;
+	}
+	if (latest_ns >= flow_table_due_ns(core->table)) {
+		core_batch(core, frames, n);
+	} else {
+		core_batch(core, kept, count);
+		core->now_ns = latest_ns;
+	}
+}
+
+void core_run(struct core *core, const struct frame *frames, unsigned n)
+{
+	if (n)
+		flow_table_start(core->table, frames[0].ts_ns);
+	if (core->lanes == 1)
+		core_batch(core, frames, n);
+	else
+		core_batch_shared(core, frames, n);
 	if (core->results.samples_count) {
 		core->on_rtt_samples(core->context, core->samples, core->results.samples_count);
 		core->results.samples_count = 0;

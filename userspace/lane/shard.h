@@ -1,0 +1,60 @@
+/*
+ * Which of several lanes on a file a packet belongs to. A flow's lane is a hash of its addresses, ports and protocol that is the
+ * same for both directions without ordering them; so for plain frames - Ethernet, IPv4 without options, TCP or UDP, no fragment,
+ * no tunnel - it can be told before decoding, and a lane decodes only its own. Lane's thread, packet path.
+ */
+#ifndef FLOWLANE_SHARD_H
+#define FLOWLANE_SHARD_H
+
+#include "bytes.h"
+#include "flowlane/packet.h"
+
+#define SHARD_NOT_PLAIN UINT32_MAX
+
+/* addresses, ports: one side's XOR the other's. */
+static inline uint32_t shard_hash(uint32_t addresses, uint32_t ports, uint32_t proto, uint32_t lanes)
+{
+	uint64_t x = ((uint64_t)addresses << 24 ^ (uint64_t)ports << 8 ^ proto) * 0x9e3779b97f4a7c15u;
+
+	x ^= x >> 32;
+	return (uint32_t)((x * 0xd6e8feb86659fd93u >> 32) * lanes >> 32);
+}
+
+static inline uint32_t shard_of_key(const struct flow_key *key, uint32_t lanes)
+{
+	uint64_t a[2], b[2];
+
+	memcpy(a, key->a_ip, sizeof(a));
+	memcpy(b, key->b_ip, sizeof(b));
+	uint64_t x = a[0] ^ b[0] ^ a[1] ^ b[1]; /* IPv4: in the upper half */
+	return shard_hash((uint32_t)(x >> 32) ^ (uint32_t)x, key->a_port ^ key->b_port, key->proto, lanes);
+}
+
+/* A port that may lead into a tunnel, whose inner packet decides: one bit test, at times too careful. */
+static inline bool shard_port_may_tunnel(uint32_t port)
+{
+	const uint64_t ports = 1ull << (4789 & 63) | 1ull << (8472 & 63) | 1ull << (4790 & 63) | 1ull << (6081 & 63) |
+			       1ull << (2152 & 63) | 1ull << (3544 & 63);
+
+	return ports >> (port & 63) & 1;
+}
+
+/*
+ * The lane of a plain frame, or SHARD_NOT_PLAIN: decode it first. The first is also the lane that accounts for the frame if
+ * decoding then finds fault with it.
+ */
+static inline uint32_t shard_of_frame(const struct frame *frame, uint32_t lanes)
+{
+	const uint8_t *ip = frame->data + 14;
+
+	if (frame->link != LINK_ETHERNET || frame->cap_len < 14 + 20 + 8 || (load_le32(ip - 2) & 0xffffff) != 0x450008)
+		return SHARD_NOT_PLAIN;
+	uint32_t proto = ip[9], from = load_be16(ip + 20), to = load_be16(ip + 22);
+	if (load_be16(ip + 6) & 0x3fff || (proto != 6 && proto != 17))
+		return SHARD_NOT_PLAIN;
+	if (proto == 17 && (shard_port_may_tunnel(from) || shard_port_may_tunnel(to)))
+		return SHARD_NOT_PLAIN;
+	return shard_hash(load_le32(ip + 12) ^ load_le32(ip + 16), from ^ to, proto, lanes);
+}
+
+#endif
