@@ -13,6 +13,17 @@
 #include "flowlane/packet.h"
 #include "hash.h"
 
+/* UDP ports that announce a tunnel, whose inner packet then decides: a new one goes into the fast path (has_tunnel_port) and into
+ * lane/shard.h as well. */
+enum tunnel_port {
+	PORT_GTPU = 2152,
+	PORT_TEREDO = 3544,
+	PORT_VXLAN = 4789,
+	PORT_VXLAN_GPE = 4790,
+	PORT_GENEVE = 6081,
+	PORT_VXLAN_LINUX = 8472, /* the kernel's number from before the IANA had one */
+};
+
 struct decoder_options {
 	bool outer;    /* the flow is that of the first IP header; default: the innermost good one */
 	bool key_vlan; /* the innermost VLAN id is part of the key; id 0 (a priority tag) counts as untagged */

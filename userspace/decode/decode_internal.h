@@ -67,16 +67,6 @@ enum ether_type {
 	ETHER_QINQ_OLDER = 0x9200,
 };
 
-/* UDP ports that announce a tunnel. The fast path compares with all of them too. */
-enum tunnel_port {
-	PORT_GTPU = 2152,
-	PORT_TEREDO = 3544,
-	PORT_VXLAN = 4789,
-	PORT_VXLAN_GPE = 4790,
-	PORT_GENEVE = 6081,
-	PORT_VXLAN_LINUX = 8472, /* the kernel's number from before the IANA had one */
-};
-
 enum layer {
 	LAYER_END,
 	LAYER_ETHERNET,

@@ -7,6 +7,7 @@
 #define FLOWLANE_SHARD_H
 
 #include "bytes.h"
+#include "decode.h"
 #include "flowlane/packet.h"
 
 #define SHARD_NOT_PLAIN UINT32_MAX
@@ -33,8 +34,10 @@ static inline uint32_t shard_of_key(const struct flow_key *key, uint32_t lanes)
 /* A port that may lead into a tunnel, whose inner packet decides: one bit test, at times too careful. */
 static inline bool shard_port_may_tunnel(uint32_t port)
 {
-	const uint64_t ports = 1ull << (4789 & 63) | 1ull << (8472 & 63) | 1ull << (4790 & 63) | 1ull << (6081 & 63) |
-			       1ull << (2152 & 63) | 1ull << (3544 & 63);
+#define PORT_BIT(port) (1ull << ((port)&63))
+	const uint64_t ports = PORT_BIT(PORT_VXLAN) | PORT_BIT(PORT_VXLAN_LINUX) | PORT_BIT(PORT_VXLAN_GPE) |
+			       PORT_BIT(PORT_GENEVE) | PORT_BIT(PORT_GTPU) | PORT_BIT(PORT_TEREDO);
+#undef PORT_BIT
 
 	return ports >> (port & 63) & 1;
 }
