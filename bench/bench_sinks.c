@@ -1,6 +1,6 @@
 /*
- * The cost of the flow outputs per record, through the sink contract as a lane uses it: the lane's part (flows, on the packet path)
- * and the rest at the end (sorting, formatting, writing). One JSON line per output on standard output.
+ * The cost of the outputs through the sink contract as a lane uses it: of flows per record, the lane's part (flows, on the packet
+ * path) and the rest at the end (sorting, formatting, writing); of pcap per packet. One JSON line per case on standard output.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench_pcap.h"
 #include "clock.h"
 #include "flowlane/sink.h"
 #include "traffic.h"
@@ -15,10 +16,10 @@
 #define RECORDS_PER_CALL 16 /* about what one timer chunk hands out */
 
 static const char usage[] =
-	"Usage: bench_sinks [RECORDS] [DIRECTORY]\n"
+	"Usage: bench_sinks [RECORDS] [DIRECTORY] [MIB]\n"
 	"\n"
-	"RECORDS (default 1000000) finished flows into each flow output; files go to DIRECTORY (default TMPDIR or /tmp)\n"
-	"and are removed.\n";
+	"RECORDS (default 1000000) finished flows into each flow output, MIB (default 1024) of packets into pcap; 0 leaves either\n"
+	"out. Files go to DIRECTORY (default TMPDIR or /tmp) and are removed.\n";
 
 /* A plausible TCP or UDP flow; widely spread values, as formatting time depends on digits. */
 static void record_make(uint64_t number, struct flow_record *record)
@@ -109,20 +110,27 @@ int main(int argc, char **argv)
 {
 	const char *directory = getenv("TMPDIR");
 	uint64_t n = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
+	uint64_t mib = argc > 3 ? strtoull(argv[3], NULL, 10) : 1024;
 	struct flow_record *records;
 
-	if (argc > 3 || !n) {
+	if (argc > 4 || (!n && !mib)) {
 		fputs(usage, stderr);
 		return 1;
 	}
 	if (argc > 2)
 		directory = argv[2];
+	if (!directory)
+		directory = "/tmp";
+	if (mib)
+		pcap_bench(directory, mib << 20);
+	if (!n)
+		return 0;
 	records = malloc(n * sizeof(*records));
 	if (!records)
 		traffic_die("no memory for %llu records", (unsigned long long)n);
 	for (uint64_t i = 0; i < n; i++)
 		record_make(i, &records[i]);
-	sinks_bench(directory ? directory : "/tmp", records, n);
+	sinks_bench(directory, records, n);
 	free(records);
 	return 0;
 }

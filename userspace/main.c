@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "clock.h"
+#include "doctor.h"
 #include "flowlane/top_flows.h"
 #include "lanes.h"
 #include "log.h"
 #include "merge.h"
 #include "monitor.h"
 #include "options.h"
+#include "privileges.h"
 #include "signals.h"
 #include "summary.h"
 
@@ -37,7 +39,7 @@ static int report_run(const struct config *config, const struct lanes_report *re
 	int status = summary_exit_code(report);
 
 	if (config->stats)
-		monitor_print_total(text, &report->total);
+		monitor_print_total(text, &report->total, summary_lost(report));
 	if (!config->quiet)
 		summary_print(&summary, text);
 	if (config->top_flows)
@@ -54,11 +56,17 @@ static int run(const struct config *config)
 	struct lanes *lanes = NULL;
 	int status = 0;
 
-	int error = lanes_open(config, &lanes);
+	int error = config->user ? privileges_check_user(config->user) : 0;
+	if (!error)
+		error = lanes_open(config, &lanes);
 	if (error)
 		goto out;
 	signals_attach(lanes);
-	error = lanes_start(lanes);
+	error = lanes_attach(lanes);
+	if (!error && config->interfaces_count)
+		error = privileges_drop(config->user, lanes_need_admin(lanes));
+	if (!error)
+		error = lanes_start(lanes);
 	if (error)
 		goto out;
 	monitor_run(lanes, config, options_use_stdout(config) ? stderr : stdout);
@@ -79,6 +87,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], "merge"))
 		return merge_run(argc - 1, argv + 1);
+	if (argc > 1 && !strcmp(argv[1], "doctor"))
+		return doctor_run(argc - 1, argv + 1);
 	if (options_parse(argc, argv, &options)) {
 		log_error("%s", options.error);
 		status = EXIT_USAGE;

@@ -9,6 +9,9 @@
 #include <stdint.h>
 
 enum export_scope { SCOPE_ALL, SCOPE_LIVE };
+enum capture_mode { CAPTURE_AUTO, CAPTURE_ZEROCOPY, CAPTURE_COPY, CAPTURE_GENERIC };
+enum octets_count { OCTETS_L3, OCTETS_WIRE };
+enum nfcapd_compress { NFCAPD_NONE, NFCAPD_LZ4 = 3, NFCAPD_BZ2 = 2 }; /* as the file header has it */
 enum progress_when { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
 
 struct config {
@@ -17,6 +20,23 @@ struct config {
 	unsigned read_files_count;
 	char *filter;   /* pcap-filter(7) expression, NULL: none */
 	uint64_t count; /* stop after so many packets that passed the filter; 0: no limit */
+
+	/* live input */
+	char **interfaces;
+	unsigned interfaces_count;
+	char *queues;               /* list like "0-3,6" of each interface's RX queues; NULL: all */
+	char *cpus;                 /* list of CPUs for the lanes, in this order; NULL: chosen near the NIC */
+	enum capture_mode mode;     /* how frames come from the driver; AUTO: the best that works */
+	bool require_zerocopy;      /* fail where zero-copy cannot be had */
+	uint32_t ring_size;         /* descriptors of each RX ring, a power of two */
+	uint32_t frames;            /* buffers of each queue; 0: what the rings need */
+	uint32_t fanout;            /* lanes per RX queue */
+	bool busy_poll;             /* lanes run the driver's polling themselves */
+	bool replace;               /* take over from another XDP program on the interface */
+	bool exclusive;             /* frames that are not wanted are dropped, not passed to the host */
+	bool promiscuous;           /* on by default */
+	uint64_t duration_ns;       /* stop after so much wall-clock time; 0: no limit */
+	char *user;                 /* become this user once everything is open; NULL: stay */
 
 	/* lanes */
 	uint32_t lanes;
@@ -36,12 +56,24 @@ struct config {
 	uint64_t write_pcap_rotate_bytes; /* 0: no rotation by size */
 	uint64_t write_pcap_rotate_ns;    /* packet time; 0: no rotation by time */
 	uint32_t write_pcap_max_files;    /* 0: keep all */
+	bool pcap_per_lane;               /* NAME.lane0.pcap and so on, instead of one file */
+	bool direct_io;                   /* O_DIRECT: past the page cache */
 
 	/* flow exports */
 	char *export_json;
 	char *export_csv;
 	char *expired_flows_jsonl;
 	char *rtt_samples_jsonl;
+	char *export_pipe;
+	char *export_nfcapd; /* a directory, as the three below but csv_flow */
+	char *export_csv_flow;
+	char *export_binary;
+	char *export_hist;
+	char *export_series;
+	uint32_t hist_bins;                   /* b: bins grow wider from 2^b on; 0: never */
+	uint64_t rotate_ns;                   /* of nfcapd and binary: whole seconds */
+	enum octets_count octets;             /* what one-way formats count */
+	enum nfcapd_compress nfcapd_compress;
 	enum export_scope export_scope;
 	bool extended;      /* extra JSON keys after rtt_samples */
 	bool all_protocols; /* not only tcp and udp */

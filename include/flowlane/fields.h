@@ -45,4 +45,59 @@ struct field {
 extern const struct field flow_fields[];
 extern const unsigned flow_fields_count;
 
+/*
+ * One one-way record as the flow-models formats have it (csv_flow, binary; pipe and nfcapd say the same and more). Its first 21
+ * members are those formats' fields, and way_fields[] is the table of them that text and columns are made from.
+ */
+struct way_row {
+	uint8_t af;   /* 2: IPv4, 10: IPv6 */
+	uint8_t prot; /* IP protocol */
+	uint16_t sp;
+	uint16_t dp;       /* ICMP: type * 256 + code */
+	uint16_t first_ms; /* 0 to 999 */
+	uint16_t last_ms;
+	uint8_t tcp_flags; /* not in csv_flow and binary, as the two AS numbers */
+	uint8_t tos;
+	uint32_t inif;
+	uint32_t outif;
+	uint32_t sa[4]; /* words of the address, most significant first; IPv4 in the last */
+	uint32_t da[4];
+	uint32_t aggs; /* pieces that it is made of; 0: not known */
+	uint32_t src_as;
+	uint32_t dst_as;
+	uint64_t first; /* UNIX seconds */
+	uint64_t last;
+	uint64_t packets;
+	uint64_t octets;
+};
+
+#define WAY_AF_IPV4 2
+#define WAY_AF_IPV6 10
+
+struct way_field {
+	const char *name;
+	char code;       /* type of the column: B 8, H 16, I 32, Q 64 bits, unsigned */
+	uint8_t size;    /* of the member, bytes */
+	uint16_t offset; /* in struct way_row */
+};
+
+#define WAY_FIELDS 21
+extern const struct way_field way_fields[WAY_FIELDS];
+
+static inline uint64_t way_field_get(const struct way_field *field, const struct way_row *row)
+{
+	const uint8_t *at = (const uint8_t *)row + field->offset;
+
+	switch (field->size) {
+	case 1:
+		return *at;
+	case 2:
+		return *(const uint16_t *)at;
+	case 4:
+		return *(const uint32_t *)at;
+	default:
+		return *(const uint64_t *)at;
+	}
+}
+
 #endif

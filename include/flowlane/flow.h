@@ -11,6 +11,7 @@
 #define FLOWLANE_FLOW_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "flowlane/flow_key.h"
@@ -101,6 +102,44 @@ struct flow_record {
 	uint8_t unused[5];
 };
 _Static_assert(sizeof(struct flow_record) == 176, "no hidden padding: the spool writes it as it is");
+
+/* Why a flow_way ended: an enum flow_end, or this: the active timeout cut it, and the flow lives on. */
+#define FLOW_CUT (FLOW_ALIVE + 1)
+
+/*
+ * One direction of a flow, or a piece of one: what the one-way formats (NetFlow's world) export. A direction ends when it was silent
+ * for the idle timeout, even if the other one talks on, and with its flow; its pieces end besides when a packet comes later than
+ * the active timeout after the piece's first one.
+ */
+struct flow_way {
+	struct flow_key key;
+	uint8_t dir;       /* 0: A is the source */
+	uint8_t end;       /* enum flow_end, or FLOW_CUT */
+	uint8_t tcp_flags; /* OR of all */
+	uint8_t tos;       /* of the direction's first packet */
+	uint64_t first_ns;
+	uint64_t last_ns;
+	uint64_t end_ns; /* packet time at which it was over: last + idle timeout, first + active timeout, or its flow's end */
+	uint64_t packets;
+	uint64_t bytes;     /* wire length */
+	uint64_t l3_bytes;  /* IP total length */
+	uint32_t pieces;    /* of a whole direction: how many; of a piece: its number, from 1 */
+	uint32_t input;     /* ifindex it came in by; 0: a file */
+	uint32_t server_us; /* RTT between tap and server, microseconds; 0: not known */
+	uint32_t client_us; /* between tap and client */
+	uint16_t icmp;      /* type << 8 | code of the direction's first packet */
+	uint16_t vlan;      /* outermost id, FLOW_VLAN_NONE: untagged */
+	uint8_t initiator;  /* the flow's first packet went this way */
+	uint8_t has_mac;
+	uint8_t src_mac[6]; /* of the direction's first packet */
+	uint8_t dst_mac[6];
+	uint8_t unused[46];
+};
+_Static_assert(sizeof(struct flow_way) == sizeof(struct flow_record), "the spool sorts both: same size ...");
+_Static_assert(offsetof(struct flow_way, first_ns) == offsetof(struct flow_record, first_ns) &&
+		       offsetof(struct flow_way, last_ns) == offsetof(struct flow_record, last_ns) &&
+		       offsetof(struct flow_way, end_ns) == offsetof(struct flow_record, end_ns),
+	"... and what SPOOL_BY_END orders by in the same places");
 
 const char *tcp_state_name(enum tcp_state state);    /* "established"; NULL for TCP_STATE_NONE */
 const char *flow_end_name(enum flow_end end);        /* "timeout" */

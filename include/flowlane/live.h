@@ -121,6 +121,37 @@ _Static_assert(offsetof(struct tcp_flow, half) == 128, "segments is a line");
 _Static_assert(offsetof(struct tcp_flow, rtt_last) == 192, "samples is a line");
 _Static_assert(offsetof(struct tcp_flow, hole) == 256, "spill is a line");
 
+/*
+ * What one-way records need besides, by direction; only there if an output wants them. In an area of its own, by slot: line 0 is
+ * touched by each packet, the others when a direction or a piece begins or ends.
+ */
+struct flow_extra {
+	/* the piece at hand */
+	uint64_t first_ns[2];
+	uint64_t last_ns[2];
+	uint64_t base_packets[2]; /* the flow's count when the piece began; equal to it: no packet yet */
+	uint8_t tcp_flags[2];
+	uint8_t way_flags[2]; /* of all pieces */
+	uint8_t tos[2];
+	uint16_t vlan[2];
+	uint16_t icmp[2];
+	uint8_t has_mac[2];
+
+	uint64_t base_bytes[2];
+	uint64_t base_l3[2];
+	uint32_t pieces[2];   /* begun; 0: the direction has not */
+	uint8_t mac[2][2][6]; /* source, destination */
+
+	/* the pieces before */
+	uint64_t way_first_ns[2];
+	uint64_t way_packets[2];
+	uint64_t way_bytes[2];
+	uint64_t way_l3[2];
+};
+_Static_assert(sizeof(struct flow_extra) == 192, "three lines");
+_Static_assert(offsetof(struct flow_extra, base_bytes) == 64, "each packet touches one line");
+_Static_assert(offsetof(struct flow_extra, way_first_ns) == 128, "and an end the third");
+
 static inline uint8_t flow_proto(const struct flow *flow)
 {
 	return (uint8_t)(flow->key_tail >> 32);

@@ -22,9 +22,12 @@
 #include "flowlane/source.h"
 
 enum sink_wants {
-	SINK_FRAMES = 1 << 0, /* every frame that passed the filter, undecodable ones too, in the order of the source */
-	SINK_RTT = 1 << 2,    /* every RTT sample */
-	SINK_FLOWS = 1 << 1,  /* finished flows, and at the end those still alive (end == FLOW_ALIVE) */
+	SINK_FRAMES = 1 << 0,  /* every frame that passed the filter, undecodable ones too, in the order of the source */
+	SINK_RTT = 1 << 2,     /* every RTT sample */
+	SINK_FLOWS = 1 << 1,   /* finished flows, and at the end those still alive (end == FLOW_ALIVE) */
+	SINK_WAYS = 1 << 3,    /* finished directions of flows */
+	SINK_PIECES = 1 << 4,  /* the same, cut by the active timeout */
+	SINK_PACKETS = 1 << 5, /* every packet that belongs to a flow of this lane */
 };
 
 struct output; /* private to each sink file */
@@ -50,6 +53,11 @@ struct sink_ops {
 	void (*frames)(struct sink *sink, const struct frame *frames, unsigned n);
 	void (*flows)(struct sink *sink, const struct flow_record *records, unsigned n);
 	void (*rtt)(struct sink *sink, const struct rtt_sample *samples, unsigned n);
+	void (*ways)(struct sink *sink, const struct flow_way *ways, unsigned n);
+	void (*pieces)(struct sink *sink, const struct flow_way *pieces, unsigned n);
+	void (*packets)(struct sink *sink, const struct packet *const *packets, unsigned n);
+	/* Live only, about ten times a second, also while nothing arrives: what waits too long in a buffer goes out. now_ns: UNIX time. */
+	void (*tick)(struct sink *sink, uint64_t now_ns);
 	void (*detach)(struct sink *sink);
 	/* Finishes the files. `reports` has room for SINK_REPORTS_MAX (an output can be several files: JSON and CSV share one
 	 * sorted spool); returns how many were filled. Frees the output. NULL: the run did not come about (another output could

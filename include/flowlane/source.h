@@ -25,18 +25,22 @@ struct source_info {
 	uint32_t snaplen; /* of the input, bytes */
 	bool nanoseconds; /* time stamps have nanosecond resolution */
 	bool live;
+	uint32_t ifindex; /* of the interface; 0: a file */
+	const char *ts_source; /* "file", "hardware", "xdp", "batch": where time stamps come from; may change while live */
 };
 
 struct source;
 
 struct source_ops {
 	const char *name;
-	/* Up to n (<= FLOWLANE_BATCH) frames: their number; 0: none now, call again; SOURCE_END; or a negative errno, said in the
+	/* Up to n (<= FLOWLANE_BATCH) frames: their number; 0: none now (live: none for 100 ms at most), call again; SOURCE_END; or a negative errno, said in the
 	 * log already, after all readable frames were handed out. Frames stay valid until release(). */
 	int (*rx_batch)(struct source *source, struct frame *frames, unsigned n);
 	/* Gives frames back, in any order. All must be back before the next rx_batch(). */
 	void (*release)(struct source *source, const struct frame *frames, unsigned n);
 	void (*stats)(const struct source *source, struct source_stats *stats);
+	/* Live: UNIX time now, for a lane without frames; no frame handed out later is older by more than a batch. NULL: a file. */
+	uint64_t (*now_ns)(struct source *source);
 	void (*close)(struct source *source); /* accepts half-opened */
 };
 

@@ -98,7 +98,7 @@ static void jsonl__when_the_lanes_differ__then_the_bytes_do_not(void **state)
 	free(records);
 }
 
-static void jsonl__when_live__then_lines_are_there_before_the_end(void **state)
+static void jsonl_tick__when_a_line_has_waited__then_it_is_in_the_file_before_the_end(void **state)
 {
 	struct config config = { .expired_flows_jsonl = scratch_path("expired.jsonl") };
 	struct source_info info = { .link = LINK_ETHERNET, .live = true };
@@ -110,10 +110,17 @@ static void jsonl__when_live__then_lines_are_there_before_the_end(void **state)
 	(void)state;
 	assert_int_equal(sink_jsonl.open(&config, &info, &output), 0);
 	assert_int_equal(sink_jsonl.attach(output, 0, &sink), 0);
+	static const struct {
+		uint64_t now_ns;
+		const char *text;
+	} ticks[] = { { 7000000000, "" }, { 7100000000, "" }, { 7499999999, "" }, { 6000000000, "" }, { 6500000000, sample_line } };
 	sink_jsonl.flows(sink, &record, 1);
-	char *text = file_read(scratch_path("expired.jsonl"), NULL);
-	assert_string_equal(text, sample_line);
-	free(text);
+	for (unsigned i = 0; i < sizeof(ticks) / sizeof(ticks[0]); i++) {
+		sink_jsonl.tick(sink, ticks[i].now_ns);
+		char *text = file_read(scratch_path("expired.jsonl"), NULL);
+		assert_string_equal(text, ticks[i].text);
+		free(text);
+	}
 	sink_jsonl.detach(sink);
 	assert_int_equal(sink_jsonl.close(output, &report), 1);
 }
@@ -149,7 +156,7 @@ int main(void)
 		TEST(jsonl__when_flows_end_for_other_reasons__then_the_reason_is_named),
 		TEST(jsonl__when_nothing_expired__then_an_empty_file),
 		TEST(jsonl__when_the_lanes_differ__then_the_bytes_do_not),
-		TEST(jsonl__when_live__then_lines_are_there_before_the_end),
+		TEST(jsonl_tick__when_a_line_has_waited__then_it_is_in_the_file_before_the_end),
 		TEST(jsonl__when_the_disk_is_full__then_every_record_is_counted_as_lost),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,8 +35,8 @@ static void parse__when_wrong__then_sentence(void **state)
 	static const struct {
 		const char *name, *line, *sentence;
 	} cases[] = {
-		{ "nothing", "", "nothing to read: give -r FILE" },
-		{ "filter only", "tcp port 80", "nothing to read: give -r FILE" },
+		{ "nothing", "", "nothing to read: give -r FILE or -i IF" },
+		{ "filter only", "tcp port 80", "nothing to read: give -r FILE or -i IF" },
 		{ "no file after -r", "-r", "-r needs a file name: -r FILE" },
 		{ "option after -r", "-r --stats", "-r needs a file name: -r FILE" },
 		{ "letter after -w", "-r a -w -q", "-w needs a file name: -w FILE" },
@@ -46,7 +46,15 @@ static void parse__when_wrong__then_sentence(void **state)
 		{ "half a name", "-r a --rotate-mb 3", "did you mean --write-pcap-rotate-mb?" },
 		{ "nothing near", "-r a --zzzzzz", "unknown option --zzzzzz; flowlane --help" },
 		{ "unknown letter", "-r a -Z", "unknown option -Z" },
-		{ "not offered yet", "-i eth0", "unknown option -i" },
+		{ "file and interface", "-r a -i b", "-r a and -i b: a run reads files or captures live" },
+		{ "interface twice", "-i a -i b -i a", "-i a is given twice" },
+		{ "empty interface", "--interface=", "--interface: the value is empty" },
+		{ "no interface after -i", "-i", "-i needs the name of an interface: -i IF" },
+		{ "lanes live", "-i a --lanes 2", "--lanes is for files; live, each RX queue has a lane" },
+		{ "ring of no power of two", "-i a --ring-size 3000", "--ring-size 3000 is no power of two; use 2048" },
+		{ "zero-copy and copy", "-i a --require-zerocopy --mode copy", "--require-zerocopy contradicts --mode copy" },
+		{ "fan-out of a file", "-r a --fanout 2", "--fanout is for live capture (-i IF), not for files" },
+		{ "user for a file", "-r a --user nobody", "--user is for live capture (-i IF), not for files" },
 		{ "unknown with value", "-r a --foo-bar=3", "unknown option --foo-bar;" },
 		{ "--no of a value", "-r a --no-lanes", "unknown option --no-lanes" },
 		{ "word as number", "-r a --lanes many",

@@ -93,8 +93,8 @@ static void json__when_printed__then_keys_in_promised_order(void **state)
 {
 	static const char *const keys[] = { "version", "inputs", "packets_read", "bytes_read", "packets_decoded",
 		"packets_in_flows", "no_flow", "drops", "flows_created", "flows_ended", "flows_alive", "rtt_samples",
-		"rtt_ambiguous", "rtt_unqueued", "outputs", "first_packet", "last_packet", "truncated", "stopped", "wall_secs",
-		"cpu_secs", "lanes", "sizes" };
+		"rtt_ambiguous", "rtt_unqueued", "outputs", "first_packet", "last_packet", "ts_source", "truncated", "stopped",
+		"wall_secs", "cpu_secs", "lanes", "sizes" };
 	char *text = json_text(), *line_state = NULL;
 	unsigned found = 0;
 	(void)state;
@@ -129,7 +129,7 @@ static void json__when_printed__then_values_are_those_of_the_report(void **state
 		"1,\n      \"error\": null\n",
 		"\"path\": \"x\\u000a.json.part\",",
 		"\"lost\": 3,\n      \"files\": 1,\n      \"error\": \"No space left on device\"\n",
-		"\"first_packet\": 1706123400.123456,\n  \"last_packet\": 1706123460.654321,\n",
+		"\"first_packet\": 1706123400.123456,\n  \"last_packet\": 1706123460.654321,\n  \"ts_source\": \"file\",\n",
 		"\"truncated\": false,\n  \"stopped\": false,\n  \"wall_secs\": 2.000000,\n  \"cpu_secs\": 0.001234,\n",
 		"\"no_flow\": {},\n      \"drops\": {\n        \"filter\": 0\n      },\n",
 		"\"cpu_secs\": 1.500000\n    }\n  ],\n",
@@ -152,7 +152,8 @@ static void json__when_nothing_read__then_times_are_null(void **state)
 	report.truncated = report.stopped = true;
 	char *text = json_text();
 
-	assert_has(text, "\"first_packet\": null,\n  \"last_packet\": null,\n  \"truncated\": true,\n  \"stopped\": true,\n");
+	assert_has(text, "\"first_packet\": null,\n  \"last_packet\": null,\n  \"ts_source\": \"file\",\n  \"truncated\": true,\n  "
+			 "\"stopped\": true,\n");
 	assert_has(text, "\"outputs\": [],\n");
 	assert_has(text, "\"lanes\": [],\n");
 	free(text);
@@ -281,29 +282,30 @@ static void top__when_printed__then_columns_are_aligned(void **state)
 
 static void stats__when_printed__then_rates_of_the_interval(void **state)
 {
-	struct ledger before = { .packets_read = 100, .bytes_read = 1000 };
-	struct ledger now = { .packets_read = 1410322,
-		.bytes_read = 101551000,
-		.flows_alive = 18234,
-		.flows_created = 20000,
-		.first_packet_ns = 1000000000,
-		.last_packet_ns = 3000000000,
-		.dropped_filter = 50 };
+	struct lanes_progress before = { .ledger = { .packets_read = 100, .bytes_read = 1000 }, .lost = 10 };
+	struct lanes_progress now = { .ledger = { .packets_read = 1410322,
+					      .bytes_read = 101551000,
+					      .flows_alive = 18234,
+					      .flows_created = 20000,
+					      .first_packet_ns = 1000000000,
+					      .last_packet_ns = 3000000000,
+					      .dropped_filter = 50 },
+		.lost = 14 };
 	char *text = NULL;
 	size_t length = 0;
 	FILE *memory = open_memstream(&text, &length);
 	(void)state;
 
-	before.verdicts[VERDICT_DROP_TCP_SHORT] = 2;
-	now.verdicts[VERDICT_DROP_TCP_SHORT] = 3;
+	before.ledger.verdicts[VERDICT_DROP_TCP_SHORT] = 2;
+	now.ledger.verdicts[VERDICT_DROP_TCP_SHORT] = 3;
 	monitor_print_stats(memory, &before, &now, 1.0);
-	monitor_print_total(memory, &now);
+	monitor_print_total(memory, &now.ledger, 5);
 	monitor_print_stats(memory, &now, &now, 0);
 	fclose(memory);
 	assert_string_equal(text,
-		"[stats] 812.40 Mbps | 1410222 pps | 18234 flows | drops=1 (total=3)\n"
-		"[stats] 406.20 Mbps | 705161 pps | 20000 flows | drops=3 (total=3) | whole run, 2.000 s of packet time\n"
-		"[stats] 0.00 Mbps | 0 pps | 18234 flows | drops=0 (total=3)\n");
+		"[stats] 812.40 Mbps | 1410222 pps | 18234 flows | drops=5 (total=17)\n"
+		"[stats] 406.20 Mbps | 705161 pps | 20000 flows | drops=8 (total=8) | whole run, 2.000 s of packet time\n"
+		"[stats] 0.00 Mbps | 0 pps | 18234 flows | drops=0 (total=17)\n");
 	free(text);
 }
 
@@ -336,10 +338,85 @@ static void bar__when_formatted__then_fits_the_terminal(void **state)
 	}
 }
 
+/* Two queues, the second without a socket; the ring of the first was full for a while. */
+static void fill_live(void)
+{
+	report.live = true;
+	report.flows_sampled = 40;
+	report.flows_oneway = 30;
+	report.capture.interfaces = 1;
+	report.capture.interface[0] = (struct capture_interface_report){ .name = "eth1",
+		.driver = "veth",
+		.mode = "copy",
+		.ts_source = "xdp",
+		.changed = "promiscuous mode on",
+		.nic_packets = 1200,
+		.nic_missed = 4 };
+	report.capture.queues = 2;
+	report.capture.queue[0] = (struct capture_queue_report){
+		.lanes = 2, .seen = 1010, .received = 1000, .rx_ring_full = 6, .refused = 4, .bytes = 64640
+	};
+	report.capture.queue[1] = (struct capture_queue_report){ .queue = 1, .seen = 5, .no_socket = 5 };
+}
+
+static void json__when_live__then_stages_before_the_lanes(void **state)
+{
+	static const char *const parts[] = {
+		"\"capture\": {\n    \"interfaces\": [\n      {\n        \"name\": \"eth1\",\n",
+		"\"mode\": \"copy\",\n        \"ts_source\": \"xdp\",\n        \"changed\": \"promiscuous mode on\",\n        "
+		"\"nic_packets\": 1200,\n",
+		"\"queue\": 0,\n        \"lanes\": 2,\n        \"seen\": 1010,\n        \"filtered\": 0,\n        \"no_socket\": "
+		"0,\n "
+		"       \"received\": 1000,\n        \"rx_ring_full\": 6,\n        \"fill_ring_empty\": 0,\n        \"invalid\": "
+		"0,\n   "
+		"     \"refused\": 4,\n        \"bytes\": 64640\n",
+		"\"queue\": 1,\n        \"lanes\": 0,\n        \"seen\": 5,\n        \"filtered\": 0,\n        \"no_socket\": 5,\n",
+		"\"oneway_flows_ratio\": 0.7500\n  },\n",
+		"\"ts_source\": \"xdp\",\n",
+	};
+	(void)state;
+	fill_live();
+	char *text = json_text();
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		assert_has(text, parts[i]);
+	free(text);
+}
+
+static void text__when_live__then_losses_are_named(void **state)
+{
+	(void)state;
+	fill_live();
+	char *text = plain_text();
+
+	assert_has(text, "Interface eth1:    driver veth, copy mode, time stamps from xdp; promiscuous mode on\n");
+	assert_has(text, "NIC: 4 LOST before XDP (dropped 0, missed 4, errors 0)\n");
+	assert_has(text, "queue 0         1010 seen = 1000 received + 6 LOST, RX ring full + 4 LOST, refused (0.990 % lost)\n");
+	assert_has(text, "queue 1         5 seen = 0 received + 5 no socket\n");
+	assert_has(text, "One-way flows: 75 % of 40: the NIC sends both directions of a flow to different queues");
+	report.flows_oneway = 20; /* half of them is what a scan or a mirror of one direction looks like */
+	char *other = plain_text();
+	assert_null(strstr(other, "One-way flows"));
+	free(other);
+	free(text);
+}
+
+static void exit_code__when_interface_is_gone__then_runtime(void **state)
+{
+	(void)state;
+	report.outputs = 0;
+	assert_int_equal(summary_exit_code(&report), 0);
+	report.gone = true;
+	assert_int_equal(summary_exit_code(&report), EXIT_RUNTIME);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(json__when_printed__then_keys_in_promised_order, fill),
+		cmocka_unit_test_setup(json__when_live__then_stages_before_the_lanes, fill),
+		cmocka_unit_test_setup(text__when_live__then_losses_are_named, fill),
+		cmocka_unit_test_setup(exit_code__when_interface_is_gone__then_runtime, fill),
 		cmocka_unit_test_setup(json__when_printed__then_values_are_those_of_the_report, fill),
 		cmocka_unit_test_setup(json__when_nothing_read__then_times_are_null, fill),
 		cmocka_unit_test_setup(write_json__when_file_and_when_disk_full__then_written_or_error, fill),

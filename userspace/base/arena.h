@@ -11,6 +11,9 @@
 
 /* 2 MiB-aligned, zeroed; NULL with errno set. */
 void *arena_map(size_t bytes);
+/* Live: backs the first `bytes` of an area with memory now, for clearing a huge page takes a millisecond, in which a thousand packets
+ * come. Where memory is short it does less; packets that touch the rest wait for it then. */
+void arena_populate(void *area, size_t bytes);
 void arena_unmap(void *area, size_t bytes); /* accepts NULL */
 
 #endif

@@ -20,6 +20,9 @@ struct hash_seed {
 /* Four odd constants with balanced bits (fractional digits of sqrt 2, 3, 5, 7). */
 #define HASH_SEED_FIXED ((struct hash_seed){ { 0x6a09e667f3bcc909, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1 } })
 
+/* A seed that nobody outside knows: for live capture. Needs the kernel's random numbers; at start only. */
+struct hash_seed hash_seed_random(void);
+
 static inline uint64_t hash_fold(uint64_t x, uint64_t y)
 {
 	unsigned __int128 product = (unsigned __int128)x * y;

@@ -152,16 +152,31 @@ static int outfile_take_back(struct outfile *file, int error)
 	return error;
 }
 
-static int outfile_write(struct outfile *file, const void *data, size_t bytes)
+static void outfile_count(struct outfile *file, size_t bytes)
 {
-	const char *at = data;
-	size_t left = bytes;
+	file->offset += bytes;
+	__atomic_store_n(&file->bytes, file->bytes + bytes, __ATOMIC_RELAXED);
+}
 
+/* Before the first byte: what was there before goes. */
+static int outfile_empty(struct outfile *file)
+{
 	if (file->error)
 		return file->error;
 	if (file->old && ftruncate(file->fd, 0) < 0)
 		return outfile_take_back(file, -errno);
 	file->old = false;
+	return 0;
+}
+
+static int outfile_write(struct outfile *file, const void *data, size_t bytes)
+{
+	int error = outfile_empty(file);
+	const char *at = data;
+	size_t left = bytes;
+
+	if (error)
+		return error;
 	while (left > 0) {
 		ssize_t n = write(file->fd, at, left);
 		if (n < 0 && errno == EINTR)
@@ -171,8 +186,7 @@ static int outfile_write(struct outfile *file, const void *data, size_t bytes)
 		at += n;
 		left -= (size_t)n;
 	}
-	file->offset += bytes;
-	__atomic_store_n(&file->bytes, file->bytes + bytes, __ATOMIC_RELAXED);
+	outfile_count(file, bytes);
 	return 0;
 }
 
@@ -182,6 +196,38 @@ int outfile_append(struct outfile *file, const void *data, size_t bytes)
 	int error = outfile_write(file, data, bytes);
 	pthread_mutex_unlock(&file->lock);
 	return error;
+}
+
+int outfile_place(struct outfile *file, struct outfile_place *place)
+{
+	int error = outfile_empty(file);
+
+	if (!error)
+		*place = (struct outfile_place){ .fd = file->fd, .seekable = file->regular, .offset = file->offset };
+	return error;
+}
+
+void outfile_wrote(struct outfile *file, size_t bytes, int error)
+{
+	outfile_count(file, bytes);
+	if (error)
+		outfile_take_back(file, error);
+}
+
+int outfile_set_direct(struct outfile *file, bool direct)
+{
+	int flags = fcntl(file->fd, F_GETFL);
+
+	if (!file->regular)
+		return -EINVAL;
+	if (flags < 0 || fcntl(file->fd, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) < 0)
+		return -errno;
+	return 0;
+}
+
+const char *outfile_path(const struct outfile *file)
+{
+	return file->path;
 }
 
 static bool outfile_moved(const struct outfile *file)

@@ -8,6 +8,7 @@
 #ifndef FLOWLANE_OUTFILE_H
 #define FLOWLANE_OUTFILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,5 +39,37 @@ int outfile_error(const struct outfile *file);      /* 0, or the first error */
  * where_bytes, or NULL) gets where the user finds the data: the path, "standard output", or PATH.part. 0, or the first error. */
 int outfile_commit(struct outfile *file, char *where, size_t where_bytes);
 void outfile_abort(struct outfile *file); /* closes, removes what it made; accepts NULL */
+
+/*
+ * For live sinks, called about ten times a second with a buffer that holds something: is it time to append it, so that one who follows
+ * the file sees everything within a second? *since_ns is when it was asked first, 0 for a new buffer.
+ */
+#define OUTFILE_DELAY_NS ((uint64_t)500000000)
+
+static inline bool outfile_is_due(uint64_t *since_ns, uint64_t now_ns)
+{
+	if (*since_ns == 0 || now_ns < *since_ns)
+		*since_ns = now_ns;
+	return now_ns - *since_ns >= OUTFILE_DELAY_NS;
+}
+
+/*
+ * For a writer that writes to the descriptor itself (chunk_writer.c), and is then the only one: no lock.
+ */
+struct outfile_place {
+	int fd;
+	bool seekable;   /* a regular file: written at offsets. Else at the end of what came before */
+	uint64_t offset; /* where the next byte belongs */
+};
+
+/* Before a write: empties a file that was there before. 0, or the error that stuck. */
+int outfile_place(struct outfile *file, struct outfile_place *place);
+/* After it: `bytes` more are in the file, all of them whole chunks. `error`: 0, or what stopped the writing behind them; it sticks and
+ * is logged, and what was cut off is taken back. */
+void outfile_wrote(struct outfile *file, size_t bytes, int error);
+/* Past the page cache from now on, or no longer: then address, length and offset of writes are multiples of 4096. 0, or a negative
+ * errno, not logged: the file system does not do that. */
+int outfile_set_direct(struct outfile *file, bool direct);
+const char *outfile_path(const struct outfile *file); /* as the user gave it */
 
 #endif

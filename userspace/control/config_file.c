@@ -82,9 +82,9 @@ static void make_schema(struct config_file *file)
 
 		field->key = spec->key;
 		field->value.flags = CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL;
-		if (spec->kind == OPTION_PATHS) {
-			field->data_offset = offsetof(struct config_texts, paths);
-			field->count_offset = offsetof(struct config_texts, paths_count);
+		if (option_is_list(spec)) {
+			field->data_offset = (uint32_t)offsetof(struct config_texts, list[i].items);
+			field->count_offset = (uint32_t)offsetof(struct config_texts, list[i].count);
 			field->count_size = sizeof(unsigned);
 			field->value.type = CYAML_SEQUENCE;
 			field->value.data_size = sizeof(char *);
@@ -258,12 +258,12 @@ const char *config_file_text(const struct config_file *file, unsigned index)
 	return text && text[0] ? text : NULL;
 }
 
-unsigned config_file_paths(const struct config_file *file, unsigned index, char *const **paths)
+unsigned config_file_list(const struct config_file *file, unsigned index, char *const **items)
 {
 	const struct config_texts *texts = section_of(file, index);
 
-	*paths = texts ? texts->paths : NULL;
-	return texts ? texts->paths_count : 0;
+	*items = texts ? texts->list[index].items : NULL;
+	return texts ? texts->list[index].count : 0;
 }
 
 void config_file_free(struct config_file *file)

@@ -9,8 +9,10 @@
 
 struct config_texts {
 	char *text[OPTION_COUNT_MAX]; /* by index in option_table; NULL: not in the file */
-	char **paths;                 /* of the one OPTION_PATHS */
-	unsigned paths_count;
+	struct {
+		char **items;
+		unsigned count;
+	} list[OPTION_COUNT_MAX];
 };
 
 struct config_file;
@@ -19,8 +21,8 @@ struct config_file;
 int config_file_load(const char *path, struct options *options, struct config_file **file);
 /* What the file says of option `index`: its text, or NULL if it is silent or empty. */
 const char *config_file_text(const struct config_file *file, unsigned index);
-/* The list of option `index` (OPTION_PATHS). */
-unsigned config_file_paths(const struct config_file *file, unsigned index, char *const **paths);
+/* The list of option `index` (option_is_list()): its count. */
+unsigned config_file_list(const struct config_file *file, unsigned index, char *const **items);
 void config_file_free(struct config_file *file); /* accepts NULL */
 
 #endif

@@ -21,7 +21,7 @@ struct monitor {
 	uint64_t stats_interval_ns;
 	uint64_t stats_due_ns, stats_last_ns;
 	uint64_t bar_due_ns;
-	struct ledger stats_last;
+	struct lanes_progress stats_last;
 };
 
 static uint64_t sum_drops(const struct ledger *ledger)
@@ -40,21 +40,22 @@ static void print_rates(FILE *out, double bytes, double packets, double secs)
 	fprintf(out, "[stats] %.2f Mbps | %.0f pps", bytes * 8 / 1e6 * per_s, packets * per_s);
 }
 
-void monitor_print_stats(FILE *out, const struct ledger *before, const struct ledger *ledger, double secs)
+void monitor_print_stats(FILE *out, const struct lanes_progress *before, const struct lanes_progress *now, double secs)
 {
-	uint64_t drops = sum_drops(ledger);
+	const struct ledger *ledger = &now->ledger;
+	uint64_t drops = sum_drops(ledger) + now->lost, drops_before = sum_drops(&before->ledger) + before->lost;
 
-	print_rates(out, (double)(ledger->bytes_read - before->bytes_read), (double)(ledger->packets_read - before->packets_read),
-		secs);
-	fprintf(out, " | %" PRIu64 " flows | drops=%" PRIu64 " (total=%" PRIu64 ")\n", ledger->flows_alive,
-		drops - sum_drops(before), drops);
+	print_rates(out, (double)(ledger->bytes_read - before->ledger.bytes_read),
+		(double)(ledger->packets_read - before->ledger.packets_read), secs);
+	fprintf(out, " | %" PRIu64 " flows | drops=%" PRIu64 " (total=%" PRIu64 ")\n", ledger->flows_alive, drops - drops_before,
+		drops);
 	fflush(out); /* a reader behind a pipe wants it now */
 }
 
-void monitor_print_total(FILE *out, const struct ledger *ledger)
+void monitor_print_total(FILE *out, const struct ledger *ledger, uint64_t lost)
 {
 	double secs = (double)(ledger->last_packet_ns - ledger->first_packet_ns) / NS_PER_S;
-	uint64_t drops = sum_drops(ledger);
+	uint64_t drops = sum_drops(ledger) + lost;
 
 	print_rates(out, (double)ledger->bytes_read, (double)ledger->packets_read, secs);
 	fprintf(out, " | %" PRIu64 " flows | drops=%" PRIu64 " (total=%" PRIu64 ") | whole run, %.3f s of packet time\n",
@@ -139,9 +140,8 @@ static void draw_bar(struct monitor *monitor, const struct lanes_progress *progr
 static void print_stats(struct monitor *monitor, const struct lanes_progress *progress, uint64_t now_ns)
 {
 	clear_bar(monitor);
-	monitor_print_stats(
-		monitor->text, &monitor->stats_last, &progress->ledger, (double)(now_ns - monitor->stats_last_ns) / NS_PER_S);
-	monitor->stats_last = progress->ledger;
+	monitor_print_stats(monitor->text, &monitor->stats_last, progress, (double)(now_ns - monitor->stats_last_ns) / NS_PER_S);
+	monitor->stats_last = *progress;
 	monitor->stats_last_ns = now_ns;
 	/* Due times keep their raster; after a long stop (SIGSTOP) the missed ones are not made up for. */
 	monitor->stats_due_ns += monitor->stats_interval_ns;

@@ -9,11 +9,12 @@
 /* Returns when all lanes are at their end. Stats lines go to `text`; the bar goes to standard error and is gone afterwards. */
 void monitor_run(struct lanes *lanes, const struct config *config, FILE *text);
 
-/* "[stats] 812.40 Mbps | 1410222 pps | 18234 flows | drops=0 (total=0)": what `ledger` has more than `before`, over `secs`. The
- * flows are those alive. A drop is a packet that could not be decoded; what the filter left out is none. */
-void monitor_print_stats(FILE *out, const struct ledger *before, const struct ledger *ledger, double secs);
-/* The same over the whole run in packet time; the flows are all that were seen. */
-void monitor_print_total(FILE *out, const struct ledger *ledger);
+/* "[stats] 812.40 Mbps | 1410222 pps | 18234 flows | drops=0 (total=0)": what `now` has more than `before`, over `secs`. The flows
+ * are those alive. A drop is a packet that could not be decoded, or was lost before a lane got it; what the filter left out is
+ * none. */
+void monitor_print_stats(FILE *out, const struct lanes_progress *before, const struct lanes_progress *now, double secs);
+/* The same over the whole run in packet time; the flows are all that were seen. lost: packets that no lane got. */
+void monitor_print_total(FILE *out, const struct ledger *ledger, uint64_t lost);
 
 /* One progress bar of at most `columns` characters: "63 % [====>   ] 1.2/1.9 GB ...". Without a known total: packets and rate. */
 void monitor_format_bar(char *text, size_t size, unsigned columns, const struct lanes_progress *progress, double secs);

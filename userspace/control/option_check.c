@@ -1,5 +1,6 @@
 #include "option_check.h"
 
+#include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -118,6 +119,64 @@ static int check_rotation(struct options *options)
 	if (config->write_pcap_max_files && !rotates)
 		return option_fail(options,
 			"--write-pcap-max-files needs rotation: add --write-pcap-rotate-mb N or --write-pcap-rotate-s SECS");
+	by = config->pcap_per_lane ? "--pcap-per-lane" : "--direct-io";
+	if ((config->pcap_per_lane || config->direct_io) && !config->write_pcap)
+		return option_fail(options, "%s is about the capture that is written: add --write-pcap FILE", by);
+	if ((config->pcap_per_lane || config->direct_io) && is_stdio(config->write_pcap))
+		return option_fail(options, "%s needs a file, not standard output; give --write-pcap a file name", by);
+	return 0;
+}
+
+static int check_live(struct options *options)
+{
+	const struct config *config = &options->config;
+
+	if (config->read_files_count)
+		return option_fail(options, "-r %s and -i %s: a run reads files or captures live; give one of them",
+			config->read_files[0], config->interfaces[0]);
+	if (config->lanes != 1)
+		return option_fail(options, "--lanes is for files; live, each RX queue has a lane: choose them with --queues, or "
+					    "give each queue several with --fanout N");
+	if (config->ring_size & (config->ring_size - 1))
+		return option_fail(options, "--ring-size %" PRIu32 " is no power of two; use %d", config->ring_size,
+			1 << (31 - __builtin_clz(config->ring_size)));
+	if (config->require_zerocopy && config->mode != CAPTURE_AUTO && config->mode != CAPTURE_ZEROCOPY)
+		return option_fail(options, "--require-zerocopy contradicts --mode %s; leave one out",
+			config->mode == CAPTURE_COPY ? "copy" : "generic");
+	for (unsigned i = 0; i < config->interfaces_count; i++) {
+		for (unsigned j = 0; j < i; j++) {
+			if (!strcmp(config->interfaces[i], config->interfaces[j]))
+				return option_fail(options, "-i %s is given twice; once is enough", config->interfaces[i]);
+		}
+	}
+	return 0;
+}
+
+/* An option of live capture has no effect on files: better said than ignored. */
+static int check_not_live(struct options *options)
+{
+	const struct config *config = &options->config;
+	const struct {
+		bool given;
+		const char *name;
+	} live[] = {
+		{ config->queues, "--queues" },
+		{ config->fanout > 1, "--fanout" },
+		{ config->cpus, "--cpus" },
+		{ config->mode != CAPTURE_AUTO, "--mode" },
+		{ config->require_zerocopy, "--require-zerocopy" },
+		{ config->busy_poll, "--busy-poll" },
+		{ config->exclusive, "--exclusive" },
+		{ config->replace, "--replace" },
+		{ config->duration_ns, "--duration" },
+		{ config->user, "--user" },
+		{ config->pcap_per_lane, "--pcap-per-lane" },
+	};
+
+	for (unsigned i = 0; i < sizeof(live) / sizeof(live[0]); i++) {
+		if (live[i].given)
+			return option_fail(options, "%s is for live capture (-i IF), not for files; leave it out", live[i].name);
+	}
 	return 0;
 }
 
@@ -127,8 +186,10 @@ static int check_inputs(struct options *options)
 	unsigned from_stdin = 0;
 	struct stat status;
 
+	if (config->interfaces_count)
+		return check_live(options);
 	if (!config->read_files_count && !options->dump_config)
-		return option_fail(options, "nothing to read: give -r FILE (flowlane --help shows examples)");
+		return option_fail(options, "nothing to read: give -r FILE or -i IF (flowlane --help shows examples)");
 	for (unsigned i = 0; i < config->read_files_count; i++) {
 		const char *path = config->read_files[i];
 		from_stdin += is_stdio(path);
@@ -145,7 +206,7 @@ static int check_inputs(struct options *options)
 	}
 	if (from_stdin > 1)
 		return option_fail(options, "-r - is given %u times, but standard input can be read once only", from_stdin);
-	return 0;
+	return config->read_files_count ? check_not_live(options) : 0;
 }
 
 int options_check(struct options *options)

@@ -28,13 +28,16 @@ static void print_quoted(FILE *out, const char *text)
 	fputc('"', out);
 }
 
-static void print_paths(FILE *out, const struct config *config)
+static void print_list(FILE *out, const struct options *options, const struct option_spec *spec)
 {
+	char *const *items;
+	unsigned count = option_list(options, spec, &items);
+
 	fputc('[', out);
-	for (unsigned i = 0; i < config->read_files_count; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		if (i)
 			fputs(", ", out);
-		print_quoted(out, config->read_files[i]);
+		print_quoted(out, items[i]);
 	}
 	fputc(']', out);
 }
@@ -45,9 +48,9 @@ static void print_member(FILE *out, const struct options *options, const struct 
 	const char *value = option_get(options, spec, text);
 
 	fprintf(out, "  # %s\n  %s: ", spec->help, spec->key);
-	if (spec->kind == OPTION_PATHS)
-		print_paths(out, &options->config);
-	else if (spec->kind == OPTION_PATH || spec->kind == OPTION_FILTER)
+	if (option_is_list(spec))
+		print_list(out, options, spec);
+	else if (spec->kind == OPTION_PATH || spec->kind == OPTION_TEXT || spec->kind == OPTION_FILTER)
 		print_quoted(out, value);
 	else
 		fputs(value, out);
@@ -60,12 +63,12 @@ static int check_utf8(struct options *options)
 	int error = 0;
 
 	for (unsigned i = 0; i < option_count && !error; i++) {
+		char *const *items;
+		unsigned count = option_is_list(&option_table[i]) ? option_list(options, &option_table[i], &items) : 0;
 		if (option_table[i].section && !is_utf8(option_get(options, &option_table[i], text)))
 			error = -EILSEQ;
-	}
-	for (unsigned i = 0; i < options->config.read_files_count && !error; i++) {
-		if (!is_utf8(options->config.read_files[i]))
-			error = -EILSEQ;
+		for (; count && !error; count--)
+			error = is_utf8(items[count - 1]) ? 0 : -EILSEQ;
 	}
 	if (error)
 		option_fail(

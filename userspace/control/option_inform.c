@@ -10,7 +10,7 @@ static void print_sizes(const struct config *config, FILE *out)
 {
 	struct lanes_sizes sizes;
 
-	lanes_sizes(config, &sizes);
+	lanes_sizes(config, config->lanes, &sizes);
 	uint64_t sum = sizes.table_bytes + sizes.slab_bytes + sizes.timer_bytes;
 	fprintf(out, "# Memory that the flow tables may take, over all lanes; pages that are not used are not taken:\n");
 	fprintf(out, "#   max_flows         %" PRIu32 "\n", sizes.max_flows);

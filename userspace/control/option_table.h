@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nearest.h"
 #include "options.h"
 
 enum option_kind {
@@ -13,7 +14,9 @@ enum option_kind {
 	OPTION_SECONDS, /* 60 or 0.25; stored in nanoseconds */
 	OPTION_WORD,    /* one of `words` */
 	OPTION_PATH,
-	OPTION_PATHS,  /* given once per path; a list in the configuration file */
+	OPTION_TEXT,   /* any text: `unit` says what it takes */
+	OPTION_PATHS,  /* given once per path; a list in the configuration file. The member is a char **, its count the unsigned behind it */
+	OPTION_TEXTS,  /* the same for any text */
 	OPTION_FILTER, /* the words that are no options, joined by blanks */
 };
 
@@ -28,7 +31,7 @@ struct option_spec {
 	const char *section;  /* of the configuration file; NULL: command line only */
 	const char *key;      /* in that section */
 	const char *argument; /* its name in the help; NULL: a flag */
-	const char *unit;     /* of the number, for messages; NULL: none */
+	const char *unit;     /* of the number, for messages; NULL: none. Of a text: what it takes, "a user's name" */
 	const char *fallback; /* default, as the user would write it; NULL: unset, false */
 	const char *help;     /* a sentence without full stop, lower case */
 	const struct option_word *words;
@@ -40,11 +43,15 @@ struct option_spec {
 	char letter;       /* short option; 0: none */
 };
 
-#define OPTION_COUNT_MAX 64
+#define OPTION_COUNT_MAX 160
 extern const struct option_spec option_table[];
 extern const unsigned option_count;
 
-/* Sets the member from text; OPTION_PATHS adds one to read_files. `where` names the place for the message: "--lanes", "flow.yaml: run.lanes". 0 or -EINVAL. */
+/* The member is a list. */
+bool option_is_list(const struct option_spec *spec);
+/* The list as it is now: its count. */
+unsigned option_list(const struct options *options, const struct option_spec *spec, char *const **items);
+/* Sets the member from text; a list gets one more. `where` names the place for the message: "--lanes", "flow.yaml: run.lanes". 0 or -EINVAL. */
 int option_set(struct options *options, const struct option_spec *spec, const char *text, const char *where);
 /* The value as option_set() would read it; "" if unset. `text` has room for 32 bytes; paths are returned as they are. */
 const char *option_get(const struct options *options, const struct option_spec *spec, char text[32]);
@@ -53,8 +60,5 @@ const char *option_takes(const struct option_spec *spec, char *text, size_t size
 
 /* Sets options->error. Always -EINVAL. */
 int option_fail(struct options *options, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* The candidate that a typist most likely meant; NULL if none is near. */
-const char *nearest_name(const char *given, const char *const *names, unsigned count);
 
 #endif

@@ -43,6 +43,10 @@ const char *option_takes(const struct option_spec *spec, char *text, size_t size
 	case OPTION_PATHS:
 		snprintf(text, size, "a file name");
 		break;
+	case OPTION_TEXT:
+	case OPTION_TEXTS:
+		snprintf(text, size, "%s", spec->unit);
+		break;
 	case OPTION_FILTER:
 		snprintf(text, size, "a tcpdump expression");
 		break;
@@ -161,22 +165,39 @@ static int set_text(struct options *options, const struct option_spec *spec, con
 	return 0;
 }
 
-static int add_path(struct options *options, const char *text, const char *where)
+bool option_is_list(const struct option_spec *spec)
 {
-	struct config *config = &options->config;
+	return spec->kind == OPTION_PATHS || spec->kind == OPTION_TEXTS;
+}
 
-	if (!*text)
-		return option_fail(options, "%s: the file name is empty", where);
-	char **longer = realloc(config->read_files, (config->read_files_count + 1) * sizeof(*longer));
+unsigned option_list(const struct options *options, const struct option_spec *spec, char *const **items)
+{
+	const char *member = (const char *)options + spec->offset;
+
+	*items = *(char *const *const *)member;
+	return *(const unsigned *)(member + sizeof(char **));
+}
+
+static int list_add(struct options *options, const struct option_spec *spec, const char *text)
+{
+	char ***items = (char ***)((char *)options + spec->offset);
+	unsigned *count = (unsigned *)(items + 1);
+	char **longer = realloc(*items, (*count + 1) * sizeof(*longer));
 	char *copy = strdup(text);
+
 	if (longer)
-		config->read_files = longer;
+		*items = longer;
 	if (!longer || !copy) {
 		free(copy);
 		return option_fail(options, "out of memory while reading the options");
 	}
-	config->read_files[config->read_files_count++] = copy;
+	longer[(*count)++] = copy;
 	return 0;
+}
+
+static bool is_path(const struct option_spec *spec)
+{
+	return spec->kind == OPTION_PATH || spec->kind == OPTION_PATHS;
 }
 
 int option_set(struct options *options, const struct option_spec *spec, const char *text, const char *where)
@@ -187,11 +208,12 @@ int option_set(struct options *options, const struct option_spec *spec, const ch
 
 	switch ((enum option_kind)spec->kind) {
 	case OPTION_PATHS:
-		return add_path(options, text, where);
+	case OPTION_TEXTS:
 	case OPTION_PATH:
+	case OPTION_TEXT:
 		if (!*text)
-			return option_fail(options, "%s: the file name is empty", where);
-		/* fallthrough */
+			return option_fail(options, "%s: %s is empty", where, is_path(spec) ? "the file name" : "the value");
+		return option_is_list(spec) ? list_add(options, spec, text) : set_text(options, spec, text);
 	case OPTION_FILTER:
 		return set_text(options, spec, text);
 	case OPTION_FLAG:
@@ -225,10 +247,12 @@ const char *option_get(const struct options *options, const struct option_spec *
 
 	switch ((enum option_kind)spec->kind) {
 	case OPTION_PATH:
+	case OPTION_TEXT:
 	case OPTION_FILTER:
 		given = *(char *const *)((const char *)options + spec->offset);
 		return given ? given : "";
 	case OPTION_PATHS:
+	case OPTION_TEXTS:
 		return "";
 	case OPTION_FLAG:
 		return load(options, spec) ? "true" : "false";

@@ -11,8 +11,11 @@
 /* The command line, taken apart but not yet understood. Borrows from argv. */
 struct arguments {
 	const char *text[OPTION_COUNT_MAX]; /* NULL: not given */
-	const char **paths;                 /* of the one OPTION_PATHS */
-	unsigned paths_count;
+	struct list_item {
+		unsigned option; /* index in the table */
+		const char *text;
+	} * items; /* of the lists, in the order given */
+	unsigned items_count;
 	char *filter; /* the other words, joined */
 };
 
@@ -74,8 +77,8 @@ static int take(struct options *options, struct arguments *given, unsigned index
 {
 	const struct option_spec *spec = &option_table[index];
 
-	if (spec->kind == OPTION_PATHS) {
-		given->paths[given->paths_count++] = text;
+	if (option_is_list(spec)) {
+		given->items[given->items_count++] = (struct list_item){ index, text };
 		return 0;
 	}
 	/* A later number replaces an earlier one, so that scripts can append; a second file would silently take the place of
@@ -181,21 +184,27 @@ static int take_arguments(struct options *options, struct arguments *given, int 
 	return error;
 }
 
-static int apply_paths(struct options *options, const struct arguments *given, const struct config_file *file, unsigned index)
+static int apply_list(struct options *options, const struct arguments *given, const struct config_file *file, unsigned index)
 {
 	const struct option_spec *spec = &option_table[index];
 	char where[512];
-	char *const *paths = NULL;
+	char *const *items = NULL;
+	bool is_given = false;
 	int error = 0;
 
-	for (unsigned i = 0; i < given->paths_count && !error; i++)
-		error = option_set(options, spec, given->paths[i], "--read-pcap");
-	if (given->paths_count || !file)
+	snprintf(where, sizeof(where), "--%s", spec->name);
+	for (unsigned i = 0; i < given->items_count && !error; i++) {
+		if (given->items[i].option != index)
+			continue;
+		is_given = true;
+		error = option_set(options, spec, given->items[i].text, where);
+	}
+	if (is_given || !file)
 		return error;
-	unsigned count = config_file_paths(file, index, &paths);
+	unsigned count = config_file_list(file, index, &items);
 	snprintf(where, sizeof(where), "%s: %s.%s", options->config_file, spec->section, spec->key);
 	for (unsigned i = 0; i < count && !error; i++)
-		error = option_set(options, spec, paths[i], where);
+		error = option_set(options, spec, items[i], where);
 	return error;
 }
 
@@ -206,8 +215,8 @@ static int apply(struct options *options, const struct arguments *given, const s
 	const char *text = given->text[index];
 	char where[512];
 
-	if (spec->kind == OPTION_PATHS)
-		return apply_paths(options, given, file, index);
+	if (option_is_list(spec))
+		return apply_list(options, given, file, index);
 	snprintf(where, sizeof(where), "--%s", spec->name ? spec->name : "filter");
 	if (!text && file && (text = config_file_text(file, index)))
 		snprintf(where, sizeof(where), "%s: %s.%s", options->config_file, spec->section, spec->key);
@@ -237,11 +246,11 @@ static void resolve_progress(struct config *config)
 int options_parse(int argc, char **argv, struct options *options)
 {
 	struct config_file *file = NULL;
-	struct arguments given = { .paths = calloc((size_t)argc + 1, sizeof(char *)) };
+	struct arguments given = { .items = calloc((size_t)argc + 1, sizeof(*given.items)) };
 	int error;
 
 	memset(options, 0, sizeof(*options));
-	if (!given.paths) {
+	if (!given.items) {
 		error = option_fail(options, "out of memory while reading the options");
 		goto out;
 	}
@@ -265,21 +274,21 @@ int options_parse(int argc, char **argv, struct options *options)
 out:
 	config_file_free(file);
 	free(given.filter);
-	free(given.paths);
+	free(given.items);
 	return error;
 }
 
 void options_free(struct options *options)
 {
-	struct config *config = &options->config;
-
 	for (unsigned i = 0; i < option_count; i++) {
 		const struct option_spec *spec = &option_table[i];
-		if (spec->kind == OPTION_PATH || spec->kind == OPTION_FILTER)
+		char *const *items;
+		if (spec->kind == OPTION_PATH || spec->kind == OPTION_TEXT || spec->kind == OPTION_FILTER)
 			free(*(char **)((char *)options + spec->offset));
+		for (unsigned count = option_is_list(spec) ? option_list(options, spec, &items) : 0; count; count--)
+			free(items[count - 1]);
+		if (option_is_list(spec))
+			free(*(char ***)((char *)options + spec->offset));
 	}
-	for (unsigned i = 0; i < config->read_files_count; i++)
-		free(config->read_files[i]);
-	free(config->read_files);
 	memset(options, 0, sizeof(*options));
 }

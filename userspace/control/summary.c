@@ -20,7 +20,7 @@ uint64_t summary_packets_decoded(const struct ledger *ledger)
 
 int summary_exit_code(const struct lanes_report *report)
 {
-	bool failed = report->error || report->truncated;
+	bool failed = report->error || report->truncated || report->gone;
 
 	for (unsigned i = 0; i < report->outputs; i++)
 		failed |= report->output[i].error || report->output[i].lost;
@@ -165,7 +165,11 @@ static void print_heading(FILE *out, const struct summary *summary)
 {
 	const struct lanes_report *report = summary->report;
 
-	if (report->stopped)
+	if (report->gone)
+		fputs("The interface is gone; everything up to there is exported.\n", out);
+	else if (report->live && !report->error)
+		fputs("Capture complete.\n", out);
+	else if (report->stopped)
 		fprintf(out, "Stopped by %s; everything up to there is exported.\n",
 			summary->stop_signal == SIGTERM ? "SIGTERM" : "SIGINT");
 	else if (report->truncated)
@@ -181,6 +185,8 @@ void summary_print(const struct summary *summary, FILE *out)
 	const struct lanes_report *report = summary->report;
 
 	print_heading(out, summary);
+	if (report->live)
+		summary_print_capture(report, out);
 	print_packets(out, &report->total);
 	print_flows(out, &report->total);
 	print_rtt(out, &report->total);

@@ -19,6 +19,15 @@ struct summary {
 /* The ledger's sums: packets_read == decoded + drops, decoded == in_flows + no_flow. */
 uint64_t summary_packets_decoded(const struct ledger *ledger);
 
+/* "file"; live "hardware", "xdp", "batch", or "mixed". */
+const char *summary_ts_source(const struct lanes_report *report);
+/* The part of the finished TCP and UDP flows that only one side sent, of those with two packets or more. */
+double summary_oneway_ratio(const struct lanes_report *report);
+/* Live: packets that were lost before a lane got them; 0 for files. */
+uint64_t summary_lost(const struct lanes_report *report);
+/* The stages in front of the lanes. */
+void summary_print_capture(const struct lanes_report *report, FILE *out);
+
 void summary_print(const struct summary *summary, FILE *out);
 void summary_print_json(const struct summary *summary, FILE *out);
 /* summary_print_json() into config->summary_json. 0, or a negative errno that was logged. */

@@ -11,7 +11,8 @@
 #include "flow_record.h"
 #include "timers.h"
 
-#define BUCKET_COMFORT 6 /* a flow goes to its second bucket only when the first holds more than this */
+#define POPULATE_BYTES ((size_t)16 << 20) /* of each slab: 52,000 TCP flows */
+#define BUCKET_COMFORT 6                  /* a flow goes to its second bucket only when the first holds more than this */
 #define BUCKET_LOAD    4 /* slots per bucket that max_flows fills, of 8: then hardly a flow finds both its buckets full */
 
 #define TCP_PROTO  6
@@ -43,6 +44,7 @@ struct flow_table {
 	struct ledger *ledger;
 	flow_records_fn *on_records;
 	void *context;
+	struct flow_ways *ways; /* NULL: no one-way records */
 	unsigned records_count;
 	struct flow_record records[RECORDS_BATCH];
 };
@@ -56,6 +58,7 @@ void flow_table_sizes(uint32_t max_flows, struct flow_table_sizes *sizes)
 {
 	sizes->bucket_bytes = (uint64_t)buckets_for(max_flows) * sizeof(struct bucket);
 	sizes->slab_bytes = (uint64_t)max_flows * (sizeof(struct tcp_flow) + sizeof(struct flow));
+	sizes->ways_bytes = (uint64_t)max_flows * 2 * sizeof(struct flow_extra);
 	sizes->timer_bytes = (uint64_t)max_flows * 2 / TIMER_CHUNK_SLOTS * 64 + TIMER_SLOTS * (64 + 8);
 }
 
@@ -65,6 +68,16 @@ static int slab_create(struct slab *slab, uint32_t entries, size_t entry_bytes)
 	slab->free_list = FLOW_SLOT_NONE;
 	slab->area = arena_map(entries * entry_bytes);
 	return slab->area ? 0 : -errno;
+}
+
+/* Buckets are touched all over from the first packet on; slabs from their beginning. */
+static void flow_table_populate(struct flow_table *table)
+{
+	size_t tcp_bytes = table->max_flows * table->tcp.entry_bytes, other_bytes = table->max_flows * table->other.entry_bytes;
+
+	arena_populate(table->buckets, (size_t)table->buckets_count * sizeof(struct bucket));
+	arena_populate(table->tcp.area, tcp_bytes < POPULATE_BYTES ? tcp_bytes : POPULATE_BYTES);
+	arena_populate(table->other.area, other_bytes < POPULATE_BYTES ? other_bytes : POPULATE_BYTES);
 }
 
 int flow_table_create(const struct flow_table_options *options, struct flow_table **result)
@@ -90,6 +103,11 @@ int flow_table_create(const struct flow_table_options *options, struct flow_tabl
 	err = slab_create(&table->other, table->max_flows, sizeof(struct flow));
 	if (err)
 		goto fail;
+	if (options->ways) {
+		err = flow_ways_create(options->ways, table->max_flows, table->tcp.area, table->other.area, &table->ways);
+		if (err)
+			goto fail;
+	}
 	if (options->timeout_ns != FLOW_NO_TIMEOUT) {
 		/* Two slabs: a slot that was freed while in the wheel stays there until its time. */
 		table->timers = timers_create(table->max_flows * 2);
@@ -97,6 +115,8 @@ int flow_table_create(const struct flow_table_options *options, struct flow_tabl
 		if (!table->timers)
 			goto fail;
 	}
+	if (options->populate)
+		flow_table_populate(table);
 	*result = table;
 	return 0;
 fail:
@@ -109,10 +129,16 @@ void flow_table_destroy(struct flow_table *table)
 	if (!table)
 		return;
 	timers_destroy(table->timers);
+	flow_ways_destroy(table->ways);
 	arena_unmap(table->tcp.area, table->max_flows * table->tcp.entry_bytes);
 	arena_unmap(table->other.area, table->max_flows * table->other.entry_bytes);
 	arena_unmap(table->buckets, (size_t)table->buckets_count * sizeof(struct bucket));
 	free(table);
+}
+
+struct flow_ways *flow_table_ways(const struct flow_table *table)
+{
+	return table->ways;
 }
 
 #include "poison.h"
@@ -219,13 +245,17 @@ static void flow_table_flush(struct flow_table *table)
 	if (table->records_count)
 		table->on_records(table->context, table->records, table->records_count);
 	table->records_count = 0;
+	flow_ways_flush(table->ways);
 }
 
 static void flow_table_record(struct flow_table *table, const struct flow *flow, enum flow_end end, uint64_t end_ns)
 {
 	if (table->records_count == RECORDS_BATCH)
 		flow_table_flush(table);
-	flow_record_fill(&table->records[table->records_count++], flow, end, end_ns);
+	struct flow_record *record = &table->records[table->records_count++];
+	flow_record_fill(record, flow, end, end_ns);
+	if (table->ways)
+		flow_ways_end(table->ways, flow, record);
 	if (end != FLOW_ALIVE)
 		counter_add(&table->ledger->flows_ended[end], 1);
 }
@@ -378,6 +408,7 @@ static struct flow *flow_table_insert(struct flow_table *table, const struct pac
 
 	struct flow *flow = flow_at(table, slot);
 	flow_init(flow, packet);
+	flow_ways_reset(table->ways, flow);
 	flow_table_arm(table, slot, packet);
 	return flow;
 }
@@ -388,6 +419,7 @@ void flow_table_restart(struct flow_table *table, struct flow *flow, const struc
 
 	flow_table_record(table, flow, end, end_ns);
 	flow_init(flow, packet);
+	flow_ways_reset(table->ways, flow);
 	counter_add(&table->ledger->flows_created, 1);
 }
 

@@ -20,6 +20,7 @@
 #include "flowlane/live.h"
 #include "flowlane/packet.h"
 #include "flow_identity.h"
+#include "flow_ways.h"
 #include "hash.h"
 
 #define FLOW_SLOT_NONE UINT32_MAX
@@ -31,16 +32,19 @@ typedef void flow_records_fn(void *context, const struct flow_record *records, u
 struct flow_table_options {
 	uint32_t max_flows;  /* of this table */
 	uint64_t timeout_ns; /* idle; FLOW_NO_TIMEOUT: never */
+	bool populate; /* live: memory that the first flows touch is there before they come */
 	struct hash_seed seed;
 	struct ledger *ledger; /* flows_created, flows_ended, flows_alive are kept here */
 	flow_records_fn *on_records;
 	void *context;
+	const struct flow_ways_options *ways; /* NULL: no one-way records */
 };
 
 struct flow_table_sizes {
 	uint64_t bucket_bytes; /* reserved */
 	uint64_t slab_bytes;
 	uint64_t timer_bytes;
+	uint64_t ways_bytes; /* with one-way records */
 };
 
 struct flow_table;
@@ -49,6 +53,9 @@ struct flow_table;
 int flow_table_create(const struct flow_table_options *options, struct flow_table **table);
 void flow_table_destroy(struct flow_table *table); /* accepts NULL */
 void flow_table_sizes(uint32_t max_flows, struct flow_table_sizes *sizes);
+
+/* NULL: no one-way records. The caller adds each packet to its direction. */
+struct flow_ways *flow_table_ways(const struct flow_table *table);
 
 /* Time begins: at the first packet of the input, whether or not it is of this table. Without it, with the first flow. */
 void flow_table_start(struct flow_table *table, uint64_t now_ns);

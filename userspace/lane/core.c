@@ -30,6 +30,7 @@ struct chunk {
 struct core {
 	struct decoder *decoder;
 	struct flow_table *table;
+	struct flow_ways *ways; /* of the table; NULL: no one-way records */
 	unsigned lane, lanes;
 	uint64_t timeout_ns;
 	uint64_t now_ns; /* packet time: the latest of all packets, also of those that other lanes keep */
@@ -43,6 +44,7 @@ struct core {
 	struct rtt_results results;
 
 	rtt_samples_fn *on_rtt_samples;
+	core_packets_fn *on_packets;
 	void *context;
 	struct ledger ledger;
 };
@@ -58,18 +60,29 @@ int core_create(const struct core_options *options, struct core **result)
 		.lane = options->lane, .lanes = options->lanes ? options->lanes : 1, .timeout_ns = options->flow_timeout_ns
 	};
 	core->on_rtt_samples = options->on_rtt_samples;
+	core->on_packets = options->on_packets;
 	core->context = options->context;
 	core->results = (struct rtt_results){ .ledger = &core->ledger, .samples = options->on_rtt_samples ? core->samples : NULL };
 	struct decoder_options decode = {
 		.outer = options->outer, .key_vlan = options->key_vlan, .key_tunnel = options->key_tunnel, .seed = options->seed
 	};
+	struct flow_ways_options ways = {
+		.active_ns = options->active_timeout_ns,
+		.idle_ns = options->flow_timeout_ns,
+		.input = options->ifindex,
+		.on_ways = options->on_ways,
+		.on_pieces = options->on_pieces,
+		.context = options->context,
+	};
 	struct flow_table_options table = {
 		.max_flows = options->max_flows,
 		.timeout_ns = options->flow_timeout_ns,
+		.populate = options->populate,
 		.seed = options->seed,
 		.ledger = &core->ledger,
 		.on_records = options->on_records,
 		.context = options->context,
+		.ways = options->on_ways || options->on_pieces ? &ways : NULL,
 	};
 	err = decoder_create(&decode, &core->decoder);
 	if (!err)
@@ -78,6 +91,7 @@ int core_create(const struct core_options *options, struct core **result)
 		core_destroy(core);
 		return err;
 	}
+	core->ways = flow_table_ways(core->table);
 	*result = core;
 	return 0;
 }
@@ -154,12 +168,33 @@ static __attribute__((noinline)) struct flow *core_flow_apart(struct core *core,
 	return flow;
 }
 
-static inline void core_count(struct core *core, struct flow *flow, const struct packet *packet)
+/* Its direction's idle or active timeout was over when the packet came. The record has the RTTs as of the packet before. */
+static __attribute__((noinline)) void core_cut(
+	struct core *core, const struct flow *flow, struct flow_extra *extra, const struct packet *packet)
+{
+	core_finish_tcp(core);
+	flow_ways_cut(core->ways, flow, extra, packet);
+}
+
+static inline void core_count_way(struct core *core, const struct flow *flow, const struct packet *packet)
+{
+	struct flow_extra *extra = flow_ways_extra(core->ways, flow, packet->key.proto == TCP_PROTO);
+
+	if (__builtin_expect(flow_ways_over(core->ways, flow, extra, packet), 0))
+		core_cut(core, flow, extra, packet);
+	flow_ways_add(flow, extra, packet);
+}
+
+/* ways: a constant where it is called, so that a run without one-way records has no trace of them here. */
+static inline __attribute__((always_inline)) void core_count(
+	struct core *core, struct flow *flow, const struct packet *packet, const bool ways)
 {
 	bool syn = (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 
 	if (__builtin_expect(syn || !flow_table_hit(flow, packet, core->timeout_ns), 0))
 		flow = core_flow_apart(core, packet);
+	if (ways)
+		core_count_way(core, flow, packet);
 	/* Written in any case, kept if it is TCP: which of the two is hard to predict. */
 	core->tcp[core->tcp_count] = (struct tcp_work){ (struct tcp_flow *)flow, packet, flow->last_ns };
 	core->tcp_count += packet->key.proto == TCP_PROTO && !(packet->flags & PACKET_FRAGMENT_LATER);
@@ -183,7 +218,7 @@ static void core_count_ticking(struct core *core, const struct packet *packets, 
 			flow_table_expire(core->table, core->now_ns);
 		}
 		if (next < chunk->count && chunk->packets[next] == &packets[i]) {
-			core_count(core, chunk->flows[next], chunk->packets[next]);
+			core_count(core, chunk->flows[next], chunk->packets[next], core->ways != NULL);
 			next++;
 		}
 	}
@@ -196,8 +231,13 @@ static void core_count_chunk(struct core *core, const struct packet *packets, un
 	if (__builtin_expect(latest_ns >= flow_table_due_ns(core->table), 0)) {
 		core_count_ticking(core, packets, n, chunk);
 	} else {
-		for (unsigned i = 0; i < chunk->count; i++)
-			core_count(core, chunk->flows[i], chunk->packets[i]);
+		if (__builtin_expect(core->ways == NULL, 1)) {
+			for (unsigned i = 0; i < chunk->count; i++)
+				core_count(core, chunk->flows[i], chunk->packets[i], false);
+		} else {
+			for (unsigned i = 0; i < chunk->count; i++)
+				core_count(core, chunk->flows[i], chunk->packets[i], true);
+		}
 		core->now_ns = latest_ns > core->now_ns ? latest_ns : core->now_ns;
 	}
 	core_finish_tcp(core);
@@ -224,11 +264,15 @@ static void core_batch(struct core *core, const struct frame *frames, unsigned n
 		if (step >= 1 && step - 1 < chunks) {
 			struct chunk *chunk = &core->chunks[step - 1];
 			flow_table_match(core->table, chunk->packets, chunk->count, chunk->flows);
+			if (core->ways)
+				flow_ways_prefetch(core->ways, chunk->packets, chunk->count, chunk->flows);
 		}
 		if (step >= 2)
 			core_count_chunk(
 				core, core->packets + (step - 2) * CHUNK, chunk_size(step - 2, n), &core->chunks[step - 2]);
 	}
+	for (unsigned i = 0; core->on_packets && i < chunks; i++)
+		core->on_packets(core->context, core->chunks[i].packets, core->chunks[i].count);
 }
 
 /* Leaves out frames that are plainly another lane's. Not if a timer is due among them: then each moves the time. */
@@ -280,6 +324,13 @@ void core_filtered(struct core *core, const struct frame *frames, unsigned n)
 	counter_add(&core->ledger.packets_read, n);
 	counter_add(&core->ledger.bytes_read, bytes);
 	counter_add(&core->ledger.dropped_filter, n);
+}
+
+void core_idle(struct core *core, uint64_t now_ns)
+{
+	core->now_ns = now_ns > core->now_ns ? now_ns : core->now_ns;
+	if (core->now_ns >= flow_table_due_ns(core->table))
+		flow_table_expire(core->table, core->now_ns);
 }
 
 void core_drain(struct core *core)

@@ -19,6 +19,9 @@
 /* Takes the RTT samples of a batch; called on the packet path. */
 typedef void rtt_samples_fn(void *context, const struct rtt_sample *samples, unsigned n);
 
+/* Takes packets that belong to flows of this lane, in order; called on the packet path. */
+typedef void core_packets_fn(void *context, const struct packet *const *packets, unsigned n);
+
 struct core_options {
 	bool outer;
 	bool key_vlan;
@@ -26,9 +29,15 @@ struct core_options {
 	struct hash_seed seed;
 	uint32_t max_flows;       /* of this lane */
 	uint64_t flow_timeout_ns; /* idle; FLOW_NO_TIMEOUT: never */
+	bool populate;            /* live: memory that the first flows touch is there before they come */
 	unsigned lane, lanes;     /* with lanes > 1: only the flows of this lane are kept, and no others' packets counted */
 	flow_records_fn *on_records;
 	rtt_samples_fn *on_rtt_samples; /* NULL: not wanted */
+	uint64_t active_timeout_ns;     /* for one-way records; FLOW_NO_TIMEOUT: never cut */
+	uint32_t ifindex;               /* for one-way records; 0: a file */
+	flow_ways_fn *on_ways;          /* NULL: not wanted */
+	flow_ways_fn *on_pieces;        /* NULL: not wanted */
+	core_packets_fn *on_packets;    /* NULL: not wanted */
 	void *context;
 };
 
@@ -42,6 +51,9 @@ void core_run(struct core *core, const struct frame *frames, unsigned n);
 
 /* Counts frames that the filter kept out. */
 void core_filtered(struct core *core, const struct frame *frames, unsigned n);
+
+/* Live, while no packets come: time has moved on to now_ns, flows may end. */
+void core_idle(struct core *core, uint64_t now_ns);
 
 /* Input has ended: hands out all flows. */
 void core_drain(struct core *core);

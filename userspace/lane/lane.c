@@ -9,6 +9,7 @@
 #include "lane.h"
 
 #include "clock.h"
+#include "counters.h"
 #include "log.h"
 
 #include "poison.h"
@@ -16,10 +17,11 @@
 /* The frames that pass, at most as many as are still wanted. */
 static unsigned lane_filter(struct lane *lane, const struct frame *frames, unsigned n, struct frame *passed)
 {
+	uint64_t left = atomic_load_explicit(lane->left, memory_order_relaxed);
 	struct frame refused[FLOWLANE_BATCH];
 	unsigned kept = 0, out = 0;
 
-	for (unsigned i = 0; i < n && kept < lane->count; i++) {
+	for (unsigned i = 0; i < n && kept < left; i++) {
 		if (filter_match(lane->filter, &frames[i]))
 			passed[kept++] = frames[i];
 		else
@@ -29,6 +31,20 @@ static unsigned lane_filter(struct lane *lane, const struct frame *frames, unsig
 	return kept;
 }
 
+/* How many of n frames may still be taken (--count). */
+static unsigned lane_take(struct lane *lane, unsigned n)
+{
+	uint64_t left = atomic_load_explicit(lane->left, memory_order_relaxed);
+	unsigned taken;
+
+	if (__builtin_expect(left == LANE_NO_LIMIT, 1))
+		return n;
+	do
+		taken = n < left ? n : (unsigned)left;
+	while (!atomic_compare_exchange_weak_explicit(lane->left, &left, left - taken, memory_order_relaxed, memory_order_relaxed));
+	return taken;
+}
+
 static void lane_batch(struct lane *lane, const struct frame *frames, unsigned n)
 {
 	struct frame passed[FLOWLANE_BATCH];
@@ -36,10 +52,8 @@ static void lane_batch(struct lane *lane, const struct frame *frames, unsigned n
 	if (lane->filter) {
 		n = lane_filter(lane, frames, n, passed);
 		frames = passed;
-	} else if (n > lane->count) {
-		n = (unsigned)lane->count;
 	}
-	lane->count -= n;
+	n = lane_take(lane, n);
 	core_run(lane->core, frames, n);
 	for (unsigned i = 0; i < lane->sinks_count; i++) {
 		if (lane->sinks[i].frames)
@@ -47,10 +61,26 @@ static void lane_batch(struct lane *lane, const struct frame *frames, unsigned n
 	}
 }
 
+/* Flows that only one side sent tell of a NIC that spreads the directions over queues. One packet tells nothing. */
+static void lane_count_directions(struct lane *lane, const struct flow_record *records, unsigned n)
+{
+	uint64_t sampled = 0, oneway = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		const uint64_t *packets = records[i].packets;
+		bool counts = (records[i].key.proto == 6 || records[i].key.proto == 17) && packets[0] + packets[1] > 1;
+		sampled += counts;
+		oneway += counts && (!packets[0] || !packets[1]);
+	}
+	counter_add(&lane->flows_sampled, sampled);
+	counter_add(&lane->flows_oneway, oneway);
+}
+
 void lane_records(void *context, const struct flow_record *records, unsigned n)
 {
 	struct lane *lane = context;
 
+	lane_count_directions(lane, records, n);
 	for (unsigned i = 0; i < lane->sinks_count; i++) {
 		if (lane->sinks[i].ops->flows)
 			lane->sinks[i].ops->flows(lane->sinks[i].sink, records, n);
@@ -67,6 +97,36 @@ void lane_rtt_samples(void *context, const struct rtt_sample *samples, unsigned 
 	}
 }
 
+void lane_ways(void *context, const struct flow_way *ways, unsigned n)
+{
+	struct lane *lane = context;
+
+	for (unsigned i = 0; i < lane->sinks_count; i++) {
+		if (lane->sinks[i].ops->ways)
+			lane->sinks[i].ops->ways(lane->sinks[i].sink, ways, n);
+	}
+}
+
+void lane_pieces(void *context, const struct flow_way *pieces, unsigned n)
+{
+	struct lane *lane = context;
+
+	for (unsigned i = 0; i < lane->sinks_count; i++) {
+		if (lane->sinks[i].ops->pieces)
+			lane->sinks[i].ops->pieces(lane->sinks[i].sink, pieces, n);
+	}
+}
+
+void lane_packets(void *context, const struct packet *const *packets, unsigned n)
+{
+	struct lane *lane = context;
+
+	for (unsigned i = 0; i < lane->sinks_count; i++) {
+		if (lane->sinks[i].ops->packets)
+			lane->sinks[i].ops->packets(lane->sinks[i].sink, packets, n);
+	}
+}
+
 /* On files all lanes read the same: what is wrong with them is said once, by lane 0. */
 static int lane_receive(struct lane *lane, struct frame *frames)
 {
@@ -76,6 +136,25 @@ static int lane_receive(struct lane *lane, struct frame *frames)
 	return n;
 }
 
+/* Live: now and then, also while no frames come, flows may end and buffers are sent. */
+static void lane_tick(struct lane *lane, uint64_t now_ns)
+{
+	if (now_ns < lane->tick_due_ns)
+		return;
+	lane->tick_due_ns = now_ns + LANE_TICK_NS;
+	core_idle(lane->core, now_ns);
+	for (unsigned i = 0; i < lane->sinks_count; i++) {
+		if (lane->sinks[i].ops->tick)
+			lane->sinks[i].ops->tick(lane->sinks[i].sink, now_ns);
+	}
+}
+
+static bool lane_goes_on(const struct lane *lane)
+{
+	return atomic_load_explicit(lane->left, memory_order_relaxed) &&
+	       (lane->source->info.live || !atomic_load_explicit(lane->stop, memory_order_relaxed));
+}
+
 void *lane_run(void *argument)
 {
 	struct lane *lane = argument;
@@ -83,12 +162,15 @@ void *lane_run(void *argument)
 	struct frame frames[FLOWLANE_BATCH];
 	int n = 0;
 
-	while (lane->count && !atomic_load_explicit(lane->stop, memory_order_relaxed)) {
+	while (lane_goes_on(lane)) {
 		n = lane_receive(lane, frames);
 		if (n < 0)
 			break;
 		lane_batch(lane, frames, (unsigned)n);
+		if (source->ops->now_ns)
+			lane_tick(lane, n ? frames[n - 1].ts_ns : source->ops->now_ns(source));
 		source->ops->release(source, frames, (unsigned)n);
+		counter_add(&lane->batches, 1);
 	}
 	core_drain(lane->core);
 	for (unsigned i = 0; i < lane->sinks_count; i++)

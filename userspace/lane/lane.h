@@ -13,6 +13,8 @@
 #include "flowlane/source.h"
 
 #define LANE_SINKS_MAX 32
+#define LANE_NO_LIMIT  UINT64_MAX
+#define LANE_TICK_NS   ((uint64_t)100 * 1000 * 1000) /* live: how often sinks may send what waits in buffers */
 
 struct lane_sink {
 	const struct sink_ops *ops;
@@ -25,13 +27,19 @@ struct lane {
 	struct source *source;
 	struct core *core;
 	const struct filter *filter; /* NULL: all frames pass */
-	uint64_t count;              /* frames to take at most */
-	const atomic_bool *stop;     /* written by control and signal handlers */
+	/* Frames to take at most. Files: this lane's own count, for each lane reads every frame. Live: one count for all lanes. */
+	atomic_uint_fast64_t *left;
+	atomic_uint_fast64_t own_left;
+	const atomic_bool *stop; /* written by control and signal handlers; live lanes go on to the end of their rings */
 	unsigned sinks_count;
 	struct lane_sink sinks[LANE_SINKS_MAX];
+	uint64_t tick_due_ns;
 	pthread_t thread;
 
-	/* written by the lane, read by control */
+	/* written by the lane, read by control (base/counters.h) */
+	uint64_t batches;       /* rounds of the loop: it stands still only in a lane that is stuck */
+	uint64_t flows_sampled; /* finished TCP and UDP flows of two packets or more ... */
+	uint64_t flows_oneway;  /* ... and those of them that only one side sent */
 	atomic_bool done;
 	int error;       /* valid once done */
 	uint64_t cpu_ns; /* valid once done */
@@ -45,5 +53,10 @@ void lane_records(void *lane, const struct flow_record *records, unsigned n);
 
 /* An rtt_samples_fn: passes RTT samples to the sinks that want them. */
 void lane_rtt_samples(void *lane, const struct rtt_sample *samples, unsigned n);
+
+/* The same for one-way records and for packets of flows. */
+void lane_ways(void *lane, const struct flow_way *ways, unsigned n);
+void lane_pieces(void *lane, const struct flow_way *pieces, unsigned n);
+void lane_packets(void *lane, const struct packet *const *packets, unsigned n);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * All lanes of a run: open, start, watch, finish. Called by the control thread only; lanes_stop() from a signal handler too.
  *
- *   lanes_open -> lanes_start -> (lanes_wait, lanes_progress)* -> lanes_finish -> lanes_close
+ *   lanes_open -> lanes_attach -> lanes_start -> (lanes_wait, lanes_progress)* -> lanes_finish -> lanes_close
  */
 #ifndef FLOWLANE_LANES_H
 #define FLOWLANE_LANES_H
@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "capture.h"
 #include "flowlane/config.h"
 #include "flowlane/ledger.h"
 #include "flowlane/sink.h"
@@ -19,6 +20,7 @@ struct lanes_progress {
 	uint64_t bytes_done;  /* of the input */
 	uint64_t bytes_total; /* 0: unknown */
 	struct ledger ledger; /* sum over the lanes, so far */
+	uint64_t lost;        /* live: packets lost before a lane got them */
 };
 
 struct lane_report {
@@ -48,15 +50,24 @@ struct lanes_report {
 	struct output_report output[LANES_OUTPUTS_MAX];
 	bool truncated; /* an input ended inside a record */
 	bool stopped;   /* by lanes_stop(), before the input's end */
-	int error;      /* 0, or the first negative errno of a source */
+	bool live;
+	bool gone;                     /* live: an interface went away */
+	struct capture_report capture; /* live */
+	uint64_t flows_sampled;        /* finished TCP and UDP flows of two packets or more ... */
+	uint64_t flows_oneway;         /* ... and those of them that only one side sent */
+	int error;                     /* 0, or the first negative errno of a source */
 	struct source_info source;
 	struct lanes_sizes sizes;
 };
 
-void lanes_sizes(const struct config *config, struct lanes_sizes *sizes);
+void lanes_sizes(const struct config *config, unsigned lanes, struct lanes_sizes *sizes);
 
 /* Opens inputs, outputs and tables for each lane. 0, or a negative errno that was logged as a sentence. */
 int lanes_open(const struct config *config, struct lanes **lanes);
+/* Live: frames begin to arrive; the last step that needs privileges. Else nothing. 0, or a negative errno, logged. */
+int lanes_attach(struct lanes *lanes);
+/* Closing will need CAP_NET_ADMIN, to put the NIC's settings back. */
+bool lanes_need_admin(const struct lanes *lanes);
 int lanes_start(struct lanes *lanes);
 /* Waits up to timeout_ms for all lanes to reach their end. True: they have. */
 bool lanes_wait(struct lanes *lanes, unsigned timeout_ms);

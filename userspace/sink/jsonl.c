@@ -25,6 +25,7 @@ struct sink {
 	char *chunk;
 	char *at;
 	uint64_t chunk_records;
+	uint64_t since_ns; /* when a tick saw this chunk first, 0: none has */
 };
 
 static void jsonl_flows(struct sink *sink, const struct flow_record *records, unsigned n);
@@ -114,6 +115,13 @@ static void jsonl_append(struct sink *sink)
 	__atomic_fetch_add(error ? &sink->output->lost : &sink->output->records, sink->chunk_records, __ATOMIC_RELAXED);
 	sink->at = sink->chunk;
 	sink->chunk_records = 0;
+	sink->since_ns = 0;
+}
+
+static void jsonl_tick(struct sink *sink, uint64_t now_ns)
+{
+	if (sink->at != sink->chunk && outfile_is_due(&sink->since_ns, now_ns))
+		jsonl_append(sink);
 }
 
 static void jsonl_detach(struct sink *sink)
@@ -157,6 +165,7 @@ const struct sink_ops sink_jsonl = {
 	.open = jsonl_open,
 	.attach = jsonl_attach,
 	.flows = jsonl_flows,
+	.tick = jsonl_tick,
 	.detach = jsonl_detach,
 	.close = jsonl_close,
 	.reopen = jsonl_reopen,
@@ -178,7 +187,4 @@ static void jsonl_flows(struct sink *sink, const struct flow_record *records, un
 		if (sink->at > sink->chunk + OUTFILE_CHUNK - EXPORT_RECORD_MAX)
 			jsonl_append(sink);
 	}
-	/* Live, batches are the rhythm: what a batch ended is visible after it. */
-	if (!sink->lane)
-		jsonl_append(sink);
 }

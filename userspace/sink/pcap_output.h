@@ -1,6 +1,6 @@
 /*
- * The capture file that all lanes append to, or the row of them when it rotates. Set up and closed by the control thread;
- * append from any lane.
+ * The capture files of a run: one that all lanes append to, or one per lane; each may be a row of files that rotate. Set up and
+ * closed by the control thread; the files are written, begun and removed by the writer's thread (base/chunk_writer.h).
  */
 #ifndef FLOWLANE_PCAP_OUTPUT_H
 #define FLOWLANE_PCAP_OUTPUT_H
@@ -9,20 +9,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "chunk_writer.h"
 #include "flowlane/sink.h"
 
-/* What a lane needs to make records. */
-struct pcap_shape {
+/* What a lane needs to make records, and where they go. */
+struct pcap_lane {
 	uint32_t snaplen; /* bytes of a packet at most */
-	uint16_t link;
 	bool nanoseconds;
-	bool live; /* do not let packets sit in a chunk */
+	struct chunk_stream *stream;
+	struct chunk_pool *pool;
 };
 
 int pcap_output_open(const struct config *config, const struct source_info *info, struct output **output);
-const struct pcap_shape *pcap_output_shape(const struct output *output);
-/* Appends whole records; may begin new files between them. Errors are logged once, and counted. */
-void pcap_output_append(struct output *output, const uint8_t *chunk, size_t bytes, uint64_t records);
+/* 0 or a negative errno, logged. */
+int pcap_output_attach(struct output *output, unsigned lane, struct pcap_lane *made);
+/* Any thread: packets that a lane had no chunk for. */
+void pcap_output_lost(struct output *output, uint64_t packets);
 void pcap_output_reopen(struct output *output);
 unsigned pcap_output_close(struct output *output, struct output_report *reports);
 

@@ -1,5 +1,6 @@
 /*
- * --write-pcap: each lane builds records in a private chunk, and hands it over when the next one might not fit.
+ * --write-pcap: each lane builds records in a chunk of its own, and hands it over when the next one might not fit. Live, when all
+ * its chunks are on their way to the disk, packets are left out of the file and counted; the lane goes on.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -7,22 +8,22 @@
 #include "bytes.h"
 #include "flowlane/pcap_format.h"
 #include "log.h"
-#include "outfile.h"
 #include "pcap_output.h"
 
 #define VLAN_TAG_BYTES 4
 #define MAC_BYTES      12 /* the tag goes behind both addresses */
 #define RECORD_MAX     (sizeof(struct pcap_record_header) + PCAP_CAP_LEN_MAX + VLAN_TAG_BYTES)
-#define LIVE_MAX_NS    ((uint64_t)1000000000) /* packet time: a live capture file is never more than a second behind its packets */
 _Static_assert(RECORD_MAX <= OUTFILE_CHUNK, "every record fits a chunk");
 
 struct sink {
 	struct output *output;
-	struct pcap_shape shape;
-	uint8_t *chunk;
+	struct pcap_lane lane;
+	struct chunk *chunk; /* NULL: none taken, and at == end */
 	uint8_t *at;
+	uint8_t *end;
 	uint64_t records;  /* in the chunk */
-	uint64_t first_ns; /* of the chunk */
+	uint64_t lost;     /* there was no chunk */
+	uint64_t since_ns; /* when a tick saw this chunk first, 0: none has */
 };
 
 static void pcap_frames(struct sink *sink, const struct frame *frames, unsigned n);
@@ -35,33 +36,45 @@ static bool pcap_wanted(const struct config *config)
 static int pcap_attach(struct output *output, unsigned lane, struct sink **sink)
 {
 	struct sink *made = calloc(1, sizeof(*made));
-	uint8_t *chunk = malloc(OUTFILE_CHUNK);
+	int error = -ENOMEM;
 
-	if (!made || !chunk) {
+	if (!made)
 		log_error("pcap: lane %u: no memory", lane);
+	else
+		error = pcap_output_attach(output, lane, &made->lane);
+	if (error) {
 		free(made);
-		free(chunk);
-		return -ENOMEM;
+		return error;
 	}
 	made->output = output;
-	made->shape = *pcap_output_shape(output);
-	made->chunk = made->at = chunk;
 	*sink = made;
 	return 0;
 }
 
-static void chunk_append(struct sink *sink)
+static void chunk_send(struct sink *sink, bool flush)
 {
-	if (sink->records > 0)
-		pcap_output_append(sink->output, sink->chunk, (size_t)(sink->at - sink->chunk), sink->records);
-	sink->at = sink->chunk;
+	if (sink->records == 0)
+		return;
+	sink->chunk->bytes = (size_t)(sink->at - sink->chunk->data);
+	sink->chunk->records = sink->records;
+	sink->chunk->flush = flush;
+	chunk_submit(sink->lane.stream, sink->chunk);
+	sink->chunk = NULL;
+	sink->at = sink->end = NULL;
 	sink->records = 0;
+	sink->since_ns = 0;
+}
+
+static void pcap_tick(struct sink *sink, uint64_t now_ns)
+{
+	if (sink->records > 0 && outfile_is_due(&sink->since_ns, now_ns))
+		chunk_send(sink, true);
 }
 
 static void pcap_detach(struct sink *sink)
 {
-	chunk_append(sink);
-	free(sink->chunk);
+	chunk_send(sink, true);
+	pcap_output_lost(sink->output, sink->lost);
 	free(sink);
 }
 
@@ -72,6 +85,7 @@ const struct sink_ops sink_pcap = {
 	.open = pcap_output_open,
 	.attach = pcap_attach,
 	.frames = pcap_frames,
+	.tick = pcap_tick,
 	.detach = pcap_detach,
 	.close = pcap_output_close,
 	.reopen = pcap_output_reopen,
@@ -96,23 +110,40 @@ static uint32_t tagged_copy(uint8_t *out, const struct frame *frame, uint32_t sn
 	return smaller_of(cap_len + VLAN_TAG_BYTES, snaplen);
 }
 
+/* The chunk is full, or there is none: another one. False: all are on their way. */
+static bool chunk_next(struct sink *sink)
+{
+	chunk_send(sink, false);
+	sink->chunk = chunk_take(sink->lane.pool);
+	if (!sink->chunk)
+		return false;
+	sink->at = sink->chunk->data;
+	sink->end = sink->chunk->data + OUTFILE_CHUNK;
+	return true;
+}
+
 static void pcap_frames(struct sink *sink, const struct frame *frames, unsigned n)
 {
-	const uint32_t snaplen = sink->shape.snaplen;
-	const uint32_t divisor = sink->shape.nanoseconds ? 1 : 1000;
+	const uint32_t snaplen = sink->lane.snaplen;
+	const bool nanoseconds = sink->lane.nanoseconds;
 
+	if (chunk_stream_failed(sink->lane.stream)) {
+		sink->lost += n;
+		return;
+	}
 	for (unsigned i = 0; i < n; i++) {
 		const struct frame *frame = &frames[i];
+		uint32_t fraction_ns = (uint32_t)(frame->ts_ns % 1000000000u);
 		struct pcap_record_header header = {
 			.seconds = (uint32_t)(frame->ts_ns / 1000000000u),
-			.fraction = (uint32_t)(frame->ts_ns % 1000000000u) / divisor,
+			.fraction = nanoseconds ? fraction_ns : fraction_ns / 1000,
 			.cap_len = smaller_of(frame->cap_len, snaplen),
 			.wire_len = frame->wire_len,
 		};
-		if ((size_t)(sink->chunk + OUTFILE_CHUNK - sink->at) < sizeof(header) + VLAN_TAG_BYTES + header.cap_len)
-			chunk_append(sink);
-		if (sink->records++ == 0)
-			sink->first_ns = frame->ts_ns;
+		if ((size_t)(sink->end - sink->at) < sizeof(header) + VLAN_TAG_BYTES + header.cap_len && !chunk_next(sink)) {
+			sink->lost += n - i;
+			return;
+		}
 		uint8_t *data = sink->at + sizeof(header);
 		if (__builtin_expect(frame->vlan_tpid != 0 && frame->link == LINK_ETHERNET && header.cap_len >= MAC_BYTES, 0)) {
 			header.cap_len = tagged_copy(data, frame, snaplen);
@@ -122,7 +153,6 @@ static void pcap_frames(struct sink *sink, const struct frame *frames, unsigned 
 		}
 		memcpy(sink->at, &header, sizeof(header));
 		sink->at = data + header.cap_len;
+		sink->records++;
 	}
-	if (sink->shape.live && n > 0 && sink->records > 0 && frames[n - 1].ts_ns - sink->first_ns >= LIVE_MAX_NS)
-		chunk_append(sink);
 }

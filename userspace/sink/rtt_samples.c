@@ -24,6 +24,7 @@ struct sink {
 	struct output *output;
 	char *at;
 	uint64_t chunk_records;
+	uint64_t since_ns; /* when a tick saw this chunk first, 0: none has */
 	char chunk[OUTFILE_CHUNK];
 };
 
@@ -62,6 +63,7 @@ static int rtt_samples_attach(struct output *output, unsigned lane, struct sink 
 	made->output = output;
 	made->at = made->chunk;
 	made->chunk_records = 0;
+	made->since_ns = 0;
 	*sink = made;
 	return 0;
 }
@@ -74,6 +76,13 @@ static void rtt_samples_append(struct sink *sink)
 	__atomic_fetch_add(error ? &sink->output->lost : &sink->output->records, sink->chunk_records, __ATOMIC_RELAXED);
 	sink->at = sink->chunk;
 	sink->chunk_records = 0;
+	sink->since_ns = 0;
+}
+
+static void rtt_samples_tick(struct sink *sink, uint64_t now_ns)
+{
+	if (sink->at != sink->chunk && outfile_is_due(&sink->since_ns, now_ns))
+		rtt_samples_append(sink);
 }
 
 static void rtt_samples_detach(struct sink *sink)
@@ -110,6 +119,7 @@ const struct sink_ops sink_rtt_samples = {
 	.open = rtt_samples_open,
 	.attach = rtt_samples_attach,
 	.rtt = rtt_samples_rtt,
+	.tick = rtt_samples_tick,
 	.detach = rtt_samples_detach,
 	.close = rtt_samples_close,
 	.reopen = rtt_samples_reopen,

@@ -1,6 +1,6 @@
-#include <string.h>
+#include "nearest.h"
 
-#include "option_table.h"
+#include <string.h>
 
 #define NAME_MAX_BYTES 48
 

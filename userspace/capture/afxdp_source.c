@@ -1,0 +1,373 @@
+/*
+ * Packet path. What sets up is in afxdp_setup.c.
+ */
+#include "afxdp_source.h"
+
+#include <poll.h>
+#include <sched.h>
+
+#include "clock.h"
+#include "counters.h"
+
+#include "poison.h"
+
+#define AHEAD     16                     /* frames prefetched ahead: about as many misses as a core follows at a time */
+#define WAIT_MS   100                    /* the lane has other work that often */
+#define SPINS     64                     /* looks at an empty ring before asking the kernel to wake us: a few microseconds */
+#define KICKS     16                     /* polls of the driver, with busy polling, before the lane may do something else */
+#define NIC_SLACK ((uint64_t)1000000000) /* a NIC's time stamp farther from now than this is none */
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* --- time stamps ------------------------------------------------------------------------------------------------------- */
+
+/* What turns stamps into UNIX time, for one batch. */
+struct stamps {
+	uint64_t offset_ns; /* UNIX - MONOTONIC */
+	uint64_t last_ns;   /* of the frame before: a lane's time does not run backwards */
+	uint64_t now_ns;    /* 0: not asked for yet */
+	unsigned kinds;
+};
+
+static void stamps_begin(struct stamps *stamps, const struct afxdp_source *source)
+{
+	*stamps = (struct stamps){ .offset_ns = live_clock_offset(&source->control->clock), .last_ns = source->last_ns };
+}
+
+static void stamps_end(const struct stamps *stamps, struct afxdp_source *source)
+{
+	source->last_ns = stamps->last_ns;
+	if (unlikely(stamps->kinds & ~source->kinds))
+		__atomic_store_n(&source->kinds, source->kinds | stamps->kinds, __ATOMIC_RELAXED);
+}
+
+static uint64_t stamps_now(struct stamps *stamps)
+{
+	if (!stamps->now_ns)
+		stamps->now_ns = clock_monotonic_ns() + stamps->offset_ns;
+	return stamps->now_ns;
+}
+
+/* All but the usual kind: no stamp, or the NIC's, which is worth what its clock is worth. */
+static __attribute__((noinline)) uint64_t stamps_other(
+	struct stamps *stamps, const struct afxdp_source *source, const struct frame_meta *meta)
+{
+	uint64_t now_ns = stamps_now(stamps);
+
+	if (meta->ts_kind == FRAME_TS_HARDWARE) {
+		uint64_t ts_ns = meta->ts_ns + (uint64_t)__atomic_load_n(&source->port->nic_offset_ns, __ATOMIC_RELAXED);
+		if (ts_ns - (now_ns - NIC_SLACK) < 2 * NIC_SLACK) {
+			stamps->kinds |= 1u << FRAME_TS_HARDWARE;
+			return ts_ns;
+		}
+	}
+	stamps->kinds |= 1u << FRAME_TS_NONE;
+	return now_ns;
+}
+
+/* --- frames ------------------------------------------------------------------------------------------------------------ */
+
+static void frame_prefetch(const uint8_t *data)
+{
+	__builtin_prefetch(data - sizeof(struct frame_meta), 1); /* we write to it */
+	__builtin_prefetch(data + 48);
+}
+
+static void frame_fill(
+	struct frame *frame, uint8_t *data, uint32_t length, struct stamps *stamps, const struct afxdp_source *source)
+{
+	struct frame_meta *meta = (struct frame_meta *)(void *)(data - sizeof(*meta));
+	uint64_t ts_ns;
+
+	*frame = (struct frame){ .data = data, .cap_len = length, .wire_len = length, .link = LINK_ETHERNET };
+	if (likely(meta->ts_kind == FRAME_TS_KTIME)) {
+		ts_ns = meta->ts_ns + stamps->offset_ns;
+		stamps->kinds |= 1u << FRAME_TS_KTIME;
+	} else {
+		ts_ns = stamps_other(stamps, source, meta);
+	}
+	if (likely(meta->ts_kind != FRAME_TS_NONE)) {
+		if (meta->wire_len)
+			frame->wire_len = meta->wire_len;
+		if (unlikely(meta->vlan_tpid)) {
+			frame->vlan_tci = meta->vlan_tci;
+			frame->vlan_tpid = meta->vlan_tpid == 2 ? 0x88a8 : 0x8100;
+		}
+		meta->ts_kind = FRAME_TS_NONE; /* it may come back without metadata */
+	}
+	stamps->last_ns = ts_ns > stamps->last_ns ? ts_ns : stamps->last_ns;
+	frame->ts_ns = stamps->last_ns;
+}
+
+/* --- buffers on their way back ----------------------------------------------------------------------------------------- */
+
+static bool fill_lock(struct xsk_queue *queue, bool wait)
+{
+	while (atomic_exchange_explicit(&queue->locked, true, memory_order_acquire)) {
+		if (!wait)
+			return false;
+		sched_yield(); /* the holder may sit on this very CPU */
+	}
+	return true;
+}
+
+static void fill_unlock(struct xsk_queue *queue)
+{
+	atomic_store_explicit(&queue->locked, false, memory_order_release);
+}
+
+static void stash_put(struct afxdp_source *source, uint64_t address)
+{
+	source->stash[source->stashed++] = address; /* the kernel finds the buffer's start by itself */
+}
+
+/* Gives the stash to the kernel. If another lane is at the fill ring just now it waits until next time, unless `wait`. */
+static void stash_flush(struct afxdp_source *source, bool wait)
+{
+	struct xsk_queue *queue = source->queue;
+	unsigned n = source->stashed;
+	uint32_t at;
+
+	if (!n || (queue->shared && !fill_lock(queue, wait)))
+		return;
+	if (likely(xsk_ring_prod__reserve(&queue->fill, n, &at) == n)) { /* always: it has room for all buffers */
+		for (unsigned i = 0; i < n; i++)
+			*xsk_ring_prod__fill_addr(&queue->fill, at + i) = source->stash[i];
+		xsk_ring_prod__submit(&queue->fill, n);
+		source->stashed = 0;
+	}
+	if (queue->shared)
+		fill_unlock(queue);
+}
+
+void afxdp_release(struct source *base, const struct frame *frames, unsigned n)
+{
+	struct afxdp_source *source = (struct afxdp_source *)base;
+	struct xsk_queue *queue = source->queue;
+	const uint8_t *area = queue->memory.area;
+	const size_t bytes = queue->memory.bytes;
+
+	for (unsigned i = 0; i < n; i++) {
+		size_t address = (size_t)(frames[i].data - area);
+		if (likely(address < bytes)) /* not a joined one, whose buffers went back at once */
+			stash_put(source, address);
+	}
+	stash_flush(source, source->stashed > AFXDP_STASH - AFXDP_WINDOW - FLOWLANE_BATCH);
+	if (unlikely(xsk_ring_prod__needs_wakeup(&queue->fill)))
+		xsk_kick(source->xsk);
+}
+
+/* --- frames of one buffer ---------------------------------------------------------------------------------------------- */
+
+static unsigned take_single(struct afxdp_source *source, struct frame *frames, unsigned n)
+{
+	struct xsk_ring_cons *rx = &source->xsk->rx;
+	uint8_t *area = source->queue->memory.area;
+	struct stamps stamps;
+	uint32_t at;
+	unsigned got = xsk_ring_cons__peek(rx, n, &at);
+
+	if (!got)
+		return 0;
+	for (unsigned i = 0; i < got && i < AHEAD; i++)
+		frame_prefetch(area + xsk_ring_cons__rx_desc(rx, at + i)->addr);
+	stamps_begin(&stamps, source);
+	for (unsigned i = 0; i < got; i++) {
+		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(rx, at + i);
+		if (i + AHEAD < got)
+			frame_prefetch(area + xsk_ring_cons__rx_desc(rx, at + i + AHEAD)->addr);
+		frame_fill(&frames[i], area + desc->addr, desc->len, &stamps, source);
+	}
+	xsk_ring_cons__release(rx, got);
+	stamps_end(&stamps, source);
+	counter_add(&source->frames, got);
+	return got;
+}
+
+/* --- frames of several buffers ----------------------------------------------------------------------------------------- */
+
+/* How many descriptors the frame at `at` takes; 0: more than there are. */
+static unsigned joined_parts(const struct xsk_ring_cons *rx, uint32_t at, unsigned there)
+{
+	for (unsigned i = 0; i < there; i++) {
+		if (!(xsk_ring_cons__rx_desc(rx, at + i)->options & XDP_PKT_CONTD))
+			return i + 1;
+	}
+	return 0;
+}
+
+static void joined_discard(struct afxdp_source *source, uint32_t at, unsigned parts)
+{
+	for (unsigned i = 0; i < parts; i++)
+		stash_put(source, xsk_ring_cons__rx_desc(&source->xsk->rx, at + i)->addr);
+}
+
+/* Copies a frame's buffers into one place. False: it is longer than that. */
+static bool joined_copy(struct afxdp_source *source, uint32_t at, unsigned parts, struct frame *frame, struct stamps *stamps)
+{
+	const struct xsk_ring_cons *rx = &source->xsk->rx;
+	uint8_t *area = source->queue->memory.area;
+	uint8_t *place = source->joined + (size_t)source->joined_used * source->joined_bytes;
+	uint32_t length = 0;
+
+	for (unsigned i = 0; i < parts; i++) {
+		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(rx, at + i);
+		if (desc->len > source->joined_bytes - length)
+			return false;
+		memcpy(place + length, area + desc->addr, desc->len);
+		length += desc->len;
+	}
+	/* The metadata is in front of the first buffer. */
+	frame_fill(frame, area + xsk_ring_cons__rx_desc(rx, at)->addr, length, stamps, source);
+	frame->data = place;
+	source->joined_used++;
+	return true;
+}
+
+/* The frame at `at`, of `parts` descriptors. False: none came of it. */
+static bool take_one(struct afxdp_source *source, uint32_t at, unsigned parts, struct frame *frame, struct stamps *stamps)
+{
+	const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&source->xsk->rx, at);
+
+	if (likely(parts == 1 && !source->skipping)) {
+		frame_fill(frame, source->queue->memory.area + desc->addr, desc->len, stamps, source);
+		return true;
+	}
+	bool whole = !source->skipping && joined_copy(source, at, parts, frame, stamps);
+	if (!whole && !source->skipping)
+		counter_add(&source->too_long, 1);
+	source->skipping = false;
+	joined_discard(source, at, parts);
+	return whole;
+}
+
+static unsigned take_joined(struct afxdp_source *source, struct frame *frames, unsigned n)
+{
+	struct xsk_ring_cons *rx = &source->xsk->rx;
+	struct stamps stamps;
+	uint32_t at;
+	unsigned there = xsk_ring_cons__peek(rx, AFXDP_WINDOW, &at), used = 0, got = 0;
+
+	if (!there)
+		return 0;
+	source->joined_used = 0;
+	stamps_begin(&stamps, source);
+	while (used < there && got < n) {
+		unsigned parts = joined_parts(rx, at + used, there - used);
+		if (!parts)
+			break;
+		got += take_one(source, at + used, parts, &frames[got], &stamps);
+		used += parts;
+	}
+	if (unlikely(!used && there == AFXDP_WINDOW)) { /* no end in sight: it can be no frame of this interface */
+		joined_discard(source, at, there);
+		counter_add(&source->too_long, !source->skipping);
+		source->skipping = true;
+		used = there;
+	}
+	xsk_ring_cons__cancel(rx, there - used);
+	xsk_ring_cons__release(rx, used);
+	stamps_end(&stamps, source);
+	counter_add(&source->frames, got);
+	return got;
+}
+
+/* --- the source -------------------------------------------------------------------------------------------------------- */
+
+static unsigned afxdp_take(struct afxdp_source *source, struct frame *frames, unsigned n)
+{
+	return source->joined ? take_joined(source, frames, n) : take_single(source, frames, n);
+}
+
+static bool ring_is_empty(const struct xsk_ring_cons *rx)
+{
+	return __atomic_load_n(rx->producer, __ATOMIC_RELAXED) == rx->cached_cons;
+}
+
+/* Until something comes, a tenth of a second at most. */
+static void afxdp_sleep(int fd)
+{
+	struct pollfd events = { .fd = fd, .events = POLLIN };
+
+	/* An interface that is gone reports an error at once, for ever: then only the time counts. */
+	if (poll(&events, 1, WAIT_MS) > 0 && !(events.revents & POLLIN))
+		poll(NULL, 0, WAIT_MS);
+}
+
+/* Drives the driver by hand. True: frames are there. */
+static bool afxdp_busy_poll(const struct afxdp_source *source)
+{
+	for (unsigned i = 0; i < KICKS; i++) {
+		xsk_kick(source->xsk);
+		if (!ring_is_empty(&source->xsk->rx))
+			return true;
+	}
+	return false;
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static bool afxdp_spin(const struct afxdp_source *source)
+{
+	for (unsigned i = 0; i < SPINS; i++) {
+		if (!ring_is_empty(&source->xsk->rx))
+			return true;
+		relax();
+	}
+	return false;
+}
+
+static int afxdp_wait(struct afxdp_source *source, struct frame *frames, unsigned n)
+{
+	int phase = __atomic_load_n(&source->control->phase, __ATOMIC_ACQUIRE);
+
+	if (phase == AFXDP_WAITING) {
+		afxdp_sleep(source->control->wake);
+		return 0;
+	}
+	stash_flush(source, true);
+	if (phase == AFXDP_ENDING) {
+		int got = source->queue->umem ? (int)afxdp_take(source, frames, n) : 0;
+		return got ? got : SOURCE_END;
+	}
+	if (__atomic_load_n(&source->port->busy_poll, __ATOMIC_RELAXED))
+		return afxdp_busy_poll(source) ? (int)afxdp_take(source, frames, n) : 0;
+	if (!afxdp_spin(source))
+		afxdp_sleep(source->xsk->fd);
+	return (int)afxdp_take(source, frames, n);
+}
+
+int afxdp_rx_batch(struct source *base, struct frame *frames, unsigned n)
+{
+	struct afxdp_source *source = (struct afxdp_source *)base;
+
+	if (likely(__atomic_load_n(&source->control->phase, __ATOMIC_ACQUIRE) == AFXDP_RUNNING)) {
+		unsigned got = afxdp_take(source, frames, n);
+		if (likely(got))
+			return (int)got;
+	}
+	return afxdp_wait(source, frames, n);
+}
+
+void afxdp_stats(const struct source *base, struct source_stats *stats)
+{
+	const struct afxdp_source *source = (const struct afxdp_source *)base;
+
+	*stats = (struct source_stats){ .frames = counter_read(&source->frames) };
+}
+
+uint64_t afxdp_now_ns(struct source *base)
+{
+	struct afxdp_source *source = (struct afxdp_source *)base;
+	uint64_t now_ns = clock_monotonic_ns() + live_clock_offset(&source->control->clock);
+
+	return now_ns > source->last_ns ? now_ns : source->last_ns;
+}

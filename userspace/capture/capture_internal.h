@@ -1,0 +1,96 @@
+/* What the files of a capture share. Control thread. */
+#ifndef FLOWLANE_CAPTURE_INTERNAL_H
+#define FLOWLANE_CAPTURE_INTERNAL_H
+
+#include <linux/capability.h>
+
+#include "afxdp_source.h"
+#include "capture.h"
+#include "nic.h"
+#include "xdp.h"
+#include "xsk.h"
+
+#ifndef CAP_BPF
+#define CAP_PERFMON 38 /* Linux 5.8 */
+#define CAP_BPF     39
+#endif
+
+/* How an interface's frames come: the rungs of a ladder, from the best down. */
+enum capture_rung { RUNG_ZEROCOPY, RUNG_COPY, RUNG_GENERIC, RUNG_COUNT };
+
+struct capture_queue {
+	unsigned number;    /* of the RX queue */
+	unsigned interface; /* index */
+	struct xsk_queue sockets;
+};
+
+struct capture_interface {
+	struct nic_info info; /* as it was found; after nic_prepare(): as it is */
+	struct nic *nic;
+	struct xdp *xdp;
+	struct afxdp_port port;
+	struct busy_poll *busy; /* NULL: none */
+	enum capture_rung rung;
+	int no_zerocopy; /* why not, a negative errno; 0: not tried, or it worked */
+	bool bound;
+	bool frags;            /* frames may take several buffers */
+	uint32_t frame_bytes;  /* of a buffer */
+	uint32_t frames;       /* buffers of each queue */
+	uint32_t longest;      /* bytes of the longest frame */
+	unsigned first, count; /* its queues, in capture.queue[] */
+
+	/* watch */
+	bool down, gone, no_socket_said;
+	uint64_t seen_before;
+	struct nic_counters nic_start, nic_last;
+	uint64_t nic_before;
+};
+
+struct capture {
+	const struct config *config;
+	unsigned fanout;
+	uint64_t hash_seed;
+	unsigned interfaces;
+	struct capture_interface interface[CAPTURE_INTERFACES_MAX];
+	unsigned queues;
+	struct capture_queue queue[CAPTURE_QUEUES_MAX];
+	unsigned lanes;              /* queues * fanout, once the sources are there */
+	struct afxdp_source *source; /* [lanes] */
+	int cpu[CAPTURE_LANES_MAX];
+	struct afxdp_control control;
+	bool attached, ended, clock_said;
+};
+
+/* --- capture_check.c: may it work? Each failure is one sentence with the fix; 0 or a negative errno. ------------------------ */
+
+int check_system(void);
+/* Fills interface->info, and adds the interface's queues. */
+int check_interface(struct capture *capture, struct capture_interface *interface, const char *name);
+/* Buffers: their size for this MTU, their number for these rings. */
+int check_buffers(const struct capture *capture, struct capture_interface *interface);
+int check_memory(const struct capture *capture);
+/* "6.6" is kernel_at_least(6, 6). */
+bool kernel_at_least(unsigned major, unsigned minor);
+bool have_capability(unsigned capability);
+void say_other_program(const struct nic_info *info);
+
+/* --- capture_bind.c: program and sockets of an interface --------------------------------------------------------------------- */
+
+int interface_open(struct capture *capture, struct capture_interface *interface);
+/* The program last; down the ladder if it must. */
+int interface_attach(struct capture *capture, struct capture_interface *interface);
+void interface_close(struct capture *capture, struct capture_interface *interface);
+
+/* --- capture_cpus.c ------------------------------------------------------------------------------------------------------------ */
+
+/* Fills capture->cpu[]. 0, or a negative errno, logged: --cpus is wrong. */
+int choose_cpus(struct capture *capture);
+
+/* --- capture_watch.c ----------------------------------------------------------------------------------------------------------- */
+
+/* Remembers where the NIC's counters stand. */
+void watch_start(struct capture_interface *interface);
+void watch_nic(struct capture_interface *interface);
+bool watch_interface(struct capture *capture, struct capture_interface *interface);
+
+#endif

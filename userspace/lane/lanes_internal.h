@@ -1,0 +1,34 @@
+/* What the files of lanes_*.c share. Private to lane/. */
+#ifndef FLOWLANE_LANES_INTERNAL_H
+#define FLOWLANE_LANES_INTERNAL_H
+
+#include "capture.h"
+#include "lane.h"
+#include "lanes.h"
+
+struct lanes {
+	const struct config *config;
+	atomic_bool stop;
+	atomic_bool reopen;
+	struct filter *filter;
+	unsigned count;
+	unsigned started;
+	struct lane *lane; /* [count] */
+	unsigned outputs_count;
+	struct {
+		const struct sink_ops *ops;
+		struct output *output;
+	} outputs[LANE_SINKS_MAX];
+
+	/* live */
+	struct capture *capture;   /* NULL: files */
+	atomic_uint_fast64_t left; /* frames that all lanes together may still take */
+	bool detached;             /* no more frames come; the lanes empty their rings */
+	bool gone;                 /* an interface went away */
+	uint64_t end_ns;           /* monotonic time of --duration; 0: none */
+	uint64_t watch_due_ns;
+	uint64_t batches_seen[LANES_MAX]; /* by the watchdog */
+	unsigned still_secs[LANES_MAX];
+};
+
+#endif
