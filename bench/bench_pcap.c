@@ -94,7 +94,7 @@ static void case_run(const struct pcap_case *it, const char *path, uint8_t *buff
 	struct sink *sink;
 	uint64_t lane_cpu_ns, start_ns, start_cpu_ns;
 
-	if (sink_pcap.open(&config, &info, &output) || sink_pcap.attach(output, 0, &sink))
+	if (sink_pcap.open(&config, &info, &output) || sink_pcap.attach(output, 0, &sink) || sink_pcap.start(output))
 		exit(2);
 	start_ns = clock_monotonic_ns();
 	start_cpu_ns = clock_process_cpu_ns();

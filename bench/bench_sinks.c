@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bench_pcap.h"
+#include "bench_ways.h"
 #include "clock.h"
 #include "flowlane/sink.h"
 #include "traffic.h"
@@ -132,5 +133,6 @@ int main(int argc, char **argv)
 		record_make(i, &records[i]);
 	sinks_bench(directory, records, n);
 	free(records);
+	ways_bench(directory, n);
 	return 0;
 }

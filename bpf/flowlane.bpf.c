@@ -12,8 +12,9 @@
  *   flowlane_hw         asks the driver for time stamp and VLAN tag (Linux 6.3); must be loaded for the device, native mode only
  *   flowlane_hw_frags   both
  *
- * The kernel refuses the driver's kfuncs in a program that is not loaded for a device, even in code that is never reached (seen on
- * Linux 6.18: "metadata kfuncs require device-bound program"). Hence programs of their own, and not just a constant.
+ * The kernel refuses the driver's kfuncs in a program that is not loaded for a device, even in code that is never reached
+ * (Linux 6.18 and 7.2: "metadata kfuncs require device-bound program"). Hence programs of their own, and not just a constant.
+ * A driver without them is no reason not to load (igb): the kfunc then says so for each frame, and the clock is taken.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

@@ -1,5 +1,5 @@
-# Makes SKELETON from OBJECT, for struct NAME (flowlane_bpf). bpftool writes it to standard output only, and a half-written file must not count as made. Its linker
-# drops the debugging sections but for BTF (half remains), as llvm-strip would.
+# Makes SKELETON from OBJECT, for struct NAME (flowlane_bpf). bpftool writes it to standard output only, and a half-written file
+# must not count as made. Its linker drops the debugging sections but for BTF (half remains), as llvm-strip would.
 function(run)
 	execute_process(COMMAND ${ARGN} RESULT_VARIABLE result)
 	if(NOT result EQUAL 0)

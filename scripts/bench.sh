@@ -1,16 +1,20 @@
 #!/bin/bash
 # The benchmarks: the core per packet beside its floor, the outputs per record, then file to flows beside tcpdump, softflowd and
-# nfpcapd.
+# nfpcapd; and live capture beside a bare receiver, on a veth pair.
 #
 #   scripts/bench.sh            all sizes, some minutes; needs 6 GB of memory and 4 GB of disk
-#   scripts/bench.sh --quick    small sizes, under a minute: shows that it works, numbers mean little
+#   scripts/bench.sh --quick    small sizes, two minutes: shows that it works, numbers mean little
+#   scripts/bench.sh --live     only live capture (also with --quick); needs root
+#   scripts/bench.sh --pktgen IF [RECEIVE_IF [COUNT]]
+#                               only this: the kernel's pktgen sends COUNT (10 million) frames out of IF; if RECEIVE_IF, at the
+#                               other end of the cable, is given, flowlane captures there, and the counts are compared
 #
 # JSON lines on standard output, tables and progress on standard error. Load files live in TMPDIR (else /tmp) while it runs.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 flows=1000000 packets=10000000 rounds=5 records=1000000
-core=()
+core=() live_only= live=() pktgen=()
 
 die() {
 	echo "bench.sh: $*" >&2
@@ -18,17 +22,26 @@ die() {
 }
 say() { printf '\n== %s\n' "$*" >&2; }
 
-case ${1:-} in
-"") ;;
---quick)
-	flows=50000 packets=500000 rounds=2 records=50000
-	core=(--case "10k,100k" --packets 2M --rounds 2)
-	;;
-*)
-	echo "Usage: scripts/bench.sh [--quick]" >&2
-	exit 1
-	;;
-esac
+while [[ $# -gt 0 ]]; do
+	case $1 in
+	--quick)
+		flows=50000 packets=500000 rounds=2 records=50000
+		core=(--case "10k,100k" --packets 2M --rounds 2)
+		live=(--short)
+		;;
+	--live) live_only=1 ;;
+	--pktgen)
+		[[ $# -gt 1 ]] || die "--pktgen: out of which interface?"
+		pktgen=("${@:2}")
+		break
+		;;
+	*)
+		echo "Usage: scripts/bench.sh [--quick] [--live] | --pktgen IF [RECEIVE_IF [COUNT]]" >&2
+		exit 1
+		;;
+	esac
+	shift
+done
 
 "$root/scripts/deps.sh" build bench >&2
 directory=$(mktemp -d "${TMPDIR:-/tmp}/flowlane-bench.XXXXXX") || die "cannot make a directory in ${TMPDIR:-/tmp}; set TMPDIR"
@@ -38,7 +51,7 @@ say "build (cmake --preset release)"
 build() {
 	cd "$root"
 	cmake --preset release
-	cmake --build --preset release --target flowlane make_capture bench_core bench_sinks
+	cmake --build --preset release --target flowlane make_capture bench_core bench_sinks live_gen live_floor
 }
 (build) >"$directory/build.log" 2>&1 || {
 	tail -25 "$directory/build.log" >&2
@@ -57,6 +70,21 @@ governor=/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor
 	echo "THP       $(cat /sys/kernel/mm/transparent_hugepage/enabled)"
 	echo "load      $(cut -d' ' -f1-3 /proc/loadavg) (other work on this machine disturbs the numbers)"
 } >&2
+
+if [[ ${#pktgen[@]} -gt 0 ]]; then
+	say "pktgen: ${pktgen[*]}"
+	"$root/bench/live/pktgen.sh" "$root/build/release/flowlane" "${pktgen[@]}"
+	exit
+fi
+
+bench_live() {
+	say "live: packets per second beside a bare AF_XDP receiver, on a veth pair"
+	python3 "$root/bench/live/bench_live.py" "$root/build/release" ${live[@]+"${live[@]}"}
+}
+if [[ -n $live_only ]]; then
+	bench_live
+	exit
+fi
 
 # 10 M flows want 2.6 GB of frames, 3.2 GB of flows, 1 GB for the floor; swapping would measure the disk.
 memory_kb=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
@@ -87,3 +115,5 @@ make_capture --flows "$flows" --packets "$packets" "$directory/load.pcap" >&2
 cat "$directory/load.pcap" >/dev/null
 mkdir "$directory/out"
 python3 "$root/bench/bench_files.py" "$root/build/release/flowlane" "$directory/load.pcap" "$packets" "$flows" "$rounds" "$directory/out"
+
+bench_live

@@ -4,19 +4,21 @@
 #   scripts/deps.sh build           what compiles flowlane and its unit tests
 #   scripts/deps.sh build tests     ... and runs all tests
 #   scripts/deps.sh build bench     ... and runs the benchmarks
+#   scripts/deps.sh build live      ... and captures live in network namespaces, as the demo does
 #
 # Works as root, or through sudo. With FLOWLANE_SKIP_DEPS=1 it does nothing: for systems without apt-get.
 set -euo pipefail
 
 build=(gcc libc6-dev make cmake pkg-config python3 libpcap-dev zlib1g-dev libcyaml-dev liburing-dev libcmocka-dev liblz4-dev libbz2-dev nettle-dev clang bpftool libbpf-dev libxdp-dev libelf-dev)
 tests=(tshark wireshark-common tcpdump python3 clang clang-format libclang-rt-14-dev file dpkg-dev gzip iproute2 ethtool nfdump)
-bench=(tcpdump softflowd nfdump python3)
+bench=(tcpdump softflowd nfdump python3 iproute2)
+live=(iproute2)
 
 if [[ ${FLOWLANE_SKIP_DEPS:-} == 1 ]]; then
 	exit 0
 fi
 if [[ $# -eq 0 ]]; then
-	echo "deps.sh: say what for: build, tests, bench (one or more)" >&2
+	echo "deps.sh: say what for: build, tests, bench, live (one or more)" >&2
 	exit 1
 fi
 
@@ -26,8 +28,9 @@ for purpose in "$@"; do
 	build) wanted+=("${build[@]}") ;;
 	tests) wanted+=("${tests[@]}") ;;
 	bench) wanted+=("${bench[@]}") ;;
+	live) wanted+=("${live[@]}") ;;
 	*)
-		echo "deps.sh: '$purpose' is not one of build, tests, bench" >&2
+		echo "deps.sh: '$purpose' is not one of build, tests, bench, live" >&2
 		exit 1
 		;;
 	esac

@@ -14,7 +14,8 @@
 #   scripts/netns.sh up NAME [QUEUES [MTU]]    NAME begins with flt-, and has the caller's process id in it
 #   scripts/netns.sh down NAME                 ends what still runs in there, and removes both
 #
-# Or `source` it and call netns_check, netns_up, netns_down, netns_run, netns_attached.
+# Or `source` it and call netns_check, netns_up, netns_down, netns_attached. Programs are started in there with
+# `ip netns exec NAME-mon PROGRAM &`: ip becomes the program, so $! is its process id.
 
 # Says why not, and returns 77: no root, no namespaces, no veth pairs, no XDP.
 netns_check() {
@@ -62,13 +63,6 @@ netns_down() {
 		ip netns del "$name-$side"
 	done
 	return 0
-}
-
-# netns_run NAME src|mon COMMAND...: in that namespace, as the caller's child.
-netns_run() {
-	local name=$1 side=$2
-	shift 2
-	ip netns exec "$name-$side" "$@"
 }
 
 # netns_attached NAME [SECONDS]: waits until an XDP program is on mon0.

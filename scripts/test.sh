@@ -2,7 +2,7 @@
 # Installs what is needed, builds, and runs every test. What CI runs, and what a developer runs.
 #
 #   scripts/test.sh            all of it
-#   scripts/test.sh --quick    every fifth capture of the corpus only
+#   scripts/test.sh --quick    every fifth capture of the corpus only, and short live tests
 #
 # Captures come from $FLOWLANE_CORPUS, else from ../shared/corpus beside the repository; without them those tests are SKIPPED.
 # The output of each step is in build/test-logs/. The last line is 'N passed, N failed, N skipped'; exit code 0 if none failed.
@@ -17,7 +17,7 @@ mkdir -p "$logs"
 
 case ${1:-} in
 "") ;;
---quick) export FLOWLANE_CORPUS_EVERY=5 ;;
+--quick) export FLOWLANE_CORPUS_EVERY=5 FLOWLANE_NET_SHORT=1 ;;
 *)
 	echo "Usage: scripts/test.sh [--quick]" >&2
 	exit 1
@@ -169,6 +169,8 @@ suite release unit
 suite asan unit
 suite release cli
 suite asan cli
+suite release net
+suite asan net
 if ! can_fuzz; then
 	step "fuzz" skip_fuzz
 elif [[ -n ${clang_built:-} ]]; then

@@ -104,7 +104,8 @@ if [[ -x $lab/root/usr/bin/qemu-system-x86_64 ]]; then
 	qemu=(env "LD_LIBRARY_PATH=$lab/root/$libraries:$lab/root/lib/x86_64-linux-gnu" "QEMU_MODULE_DIR=$lab/root/$libraries/qemu"
 		"$lab/root/usr/bin/qemu-system-x86_64" -L "$lab/root/usr/share/qemu" -L "$lab/root/usr/share/seabios")
 fi
-"${qemu[@]}" -device help >"$scratch/devices" 2>&1 || skip "QEMU does not run here: $(tail -n 1 "$scratch/devices") (remove $cache to fetch it again)"
+"${qemu[@]}" -device help >"$scratch/devices" 2>&1 ||
+	skip "QEMU does not run here: $(tail -n 1 "$scratch/devices") (remove $cache to fetch it again)"
 grep -q '"igb"' "$scratch/devices" || skip "this QEMU has no igb device"
 
 # The guest writes its results, as a tar archive, onto a disk that is a file here.

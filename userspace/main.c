@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "convert.h"
 #include "doctor.h"
 #include "flowlane/top_flows.h"
 #include "lanes.h"
@@ -87,6 +88,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], "merge"))
 		return merge_run(argc - 1, argv + 1);
+	if (argc > 1 && !strcmp(argv[1], "convert"))
+		return convert_run(argc - 1, argv + 1);
 	if (argc > 1 && !strcmp(argv[1], "doctor"))
 		return doctor_run(argc - 1, argv + 1);
 	if (options_parse(argc, argv, &options)) {

@@ -29,16 +29,14 @@ struct gen_config {
 
 /* What the program keeps; live_gen reads it between two runs. All frames are made on one CPU, so nothing is atomic. */
 struct gen_state {
-	unsigned long long frames;  /* made, and handed to the link */
-	unsigned long long bytes;   /* of those, without FCS */
-	unsigned long long sent;    /* that the link took: tracepoint xdp_devmap_xmit */
-	unsigned long long refused; /* that it did not: the same tracepoint */
-	unsigned long long unsent;  /* that never came to the link: interface down or gone, too long: tracepoint xdp_redirect_err */
+	unsigned long long frames;   /* made, and handed to the link */
+	unsigned long long bytes;    /* of those, without FCS */
+	unsigned long long sent;     /* that the link took: tracepoint xdp_devmap_xmit */
+	unsigned long long refused;  /* that it did not: the same tracepoint */
 	unsigned long long first_ns; /* when the link was first given frames, CLOCK_MONOTONIC */
 	unsigned long long last_ns;
 	unsigned long long next_ns; /* when the next burst is due */
 	unsigned long long idle;    /* slots in which no frame was due */
-	unsigned int link_id;       /* of the map through which frames go; set before the first frame */
 	unsigned int credit;        /* frames left of this burst */
 	unsigned int flow;          /* of the next frame */
 	unsigned int conversation;  /* how many each flow had so far */

@@ -14,18 +14,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <xdp/xsk.h>
 
+#include "arena.h"
 #include "clock.h"
 #include "floor.skel.h"
 #include "live.h"
 
 #define BATCH     64
+#define AHEAD     16 /* frames prefetched */
 #define FRAME_LEN 2048
-#define SPINS     64 /* looks at an empty ring before sleeping: as flowlane does */
+#define SPINS     64 /* as flowlane */
 
 static const char usage[] = "Usage: live_floor -i INTERFACE [OPTION]...\n"
 			    "\n"
@@ -33,7 +34,7 @@ static const char usage[] = "Usage: live_floor -i INTERFACE [OPTION]...\n"
 			    "  --duration S  seconds (default: until SIGINT)\n"
 			    "  --ring N      descriptors of the RX ring, a power of two (default 2048)\n"
 			    "  --cpu N       to run on (default: anywhere)\n"
-			    "  --spin        do not sleep when there is nothing\n"
+			    "  --spins N     looks at an empty ring before sleeping (default 64, as flowlane)\n"
 			    "  --ready       prints an empty line as soon as frames can come\n"
 			    "\n"
 			    "Prints one JSON line. The clock runs from the first frame to the last.\n";
@@ -44,7 +45,7 @@ struct options {
 	unsigned ring;
 	int cpu;
 	double duration;
-	bool spin;
+	uint64_t spins;
 	bool ready;
 };
 
@@ -72,7 +73,7 @@ static void options_parse(struct options *options, int argc, char **argv)
 		{ "duration", required_argument, NULL, 'd' },
 		{ "ring", required_argument, NULL, 'r' },
 		{ "cpu", required_argument, NULL, 'c' },
-		{ "spin", no_argument, NULL, 's' },
+		{ "spins", required_argument, NULL, 's' },
 		{ "ready", no_argument, NULL, 'R' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -97,7 +98,7 @@ static void options_parse(struct options *options, int argc, char **argv)
 			options->cpu = (int)live_number("cpu", optarg, 0, CPU_SETSIZE - 1);
 			break;
 		case 's':
-			options->spin = true;
+			options->spins = live_number("spins", optarg, 0, UINT64_MAX);
 			break;
 		case 'R':
 			options->ready = true;
@@ -126,10 +127,10 @@ static void receiver_open(struct receiver *receiver, const struct options *optio
 	};
 
 	memset(receiver, 0, sizeof(*receiver));
-	receiver->area = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	if (receiver->area == MAP_FAILED)
+	receiver->area = arena_map(bytes); /* huge pages, as for flowlane's buffers */
+	if (!receiver->area)
 		live_die("no memory for %u frames: %s", frames, strerror(errno));
-	madvise(receiver->area, bytes, MADV_HUGEPAGE);
+	memset(receiver->area, 0, bytes);
 	int error = xsk_umem__create(&receiver->umem, receiver->area, bytes, &receiver->fill, &receiver->completion, &umem);
 	if (error)
 		live_die("cannot make a UMEM: %s", strerror(-error));
@@ -150,14 +151,23 @@ static void receiver_open(struct receiver *receiver, const struct options *optio
 		live_die("cannot bind to %s queue %u: %s", options->interface, options->queue, strerror(-error));
 }
 
+static const unsigned char *frame_at(const struct receiver *receiver, uint32_t at)
+{
+	return xsk_umem__get_data(receiver->area, xsk_ring_cons__rx_desc(&receiver->rx, at)->addr);
+}
+
 static void receiver_batch(struct receiver *receiver, uint32_t at, unsigned n)
 {
 	uint32_t fill = 0;
 
 	/* As many as were taken out fit. */
 	xsk_ring_prod__reserve(&receiver->fill, n, &fill);
+	for (unsigned i = 0; i < n && i < AHEAD; i++)
+		__builtin_prefetch(frame_at(receiver, at + i));
 	for (unsigned i = 0; i < n; i++) {
 		const struct xdp_desc *frame = xsk_ring_cons__rx_desc(&receiver->rx, at + i);
+		if (i + AHEAD < n)
+			__builtin_prefetch(frame_at(receiver, at + i + AHEAD));
 		receiver->bytes += frame->len;
 		receiver->sum += *(const unsigned char *)xsk_umem__get_data(receiver->area, frame->addr);
 		*xsk_ring_prod__fill_addr(&receiver->fill, fill + i) = frame->addr & ~(uint64_t)(FRAME_LEN - 1);
@@ -176,9 +186,9 @@ static void relax(void)
 #endif
 }
 
-static bool receiver_look(const struct receiver *receiver)
+static bool receiver_look(const struct receiver *receiver, uint64_t spins)
 {
-	for (unsigned i = 0; i < SPINS; i++) {
+	for (uint64_t i = 0; i < spins && !live_stopped; i++) {
 		if (__atomic_load_n(receiver->rx.producer, __ATOMIC_RELAXED) != receiver->rx.cached_cons)
 			return true;
 		relax();
@@ -186,7 +196,7 @@ static bool receiver_look(const struct receiver *receiver)
 	return false;
 }
 
-static void receiver_run(struct receiver *receiver, bool spin)
+static void receiver_run(struct receiver *receiver, uint64_t spins)
 {
 	struct pollfd ready = { .fd = xsk_socket__fd(receiver->socket), .events = POLLIN };
 	uint64_t dry_after = 0;
@@ -198,7 +208,7 @@ static void receiver_run(struct receiver *receiver, bool spin)
 			if (dry_after != receiver->received)
 				receiver->last_ns = clock_monotonic_ns();
 			dry_after = receiver->received;
-			if (!spin && !receiver_look(receiver))
+			if (!receiver_look(receiver, spins))
 				poll(&ready, 1, 100);
 			continue;
 		}
@@ -235,7 +245,7 @@ static void report(const struct receiver *receiver, const struct options *option
 
 int main(int argc, char **argv)
 {
-	struct options options = { .ring = 2048, .cpu = -1 };
+	struct options options = { .ring = 2048, .cpu = -1, .spins = SPINS };
 	struct receiver receiver;
 
 	options_parse(&options, argc, argv);
@@ -260,7 +270,7 @@ int main(int argc, char **argv)
 		puts("");
 		fflush(stdout);
 	}
-	receiver_run(&receiver, options.spin);
+	receiver_run(&receiver, options.spins);
 	bpf_link__destroy(link);
 	if (receiver.last_ns < receiver.first_ns)
 		receiver.last_ns = clock_monotonic_ns();

@@ -26,8 +26,9 @@ enum frame_ts {
 };
 
 /*
- * In front of each frame that reaches a socket, at data - sizeof(struct frame_meta). The reader sets ts_kind to FRAME_TS_NONE when
- * it is done with the frame, so that a buffer which comes back without metadata (a driver that has none) is told from one with.
+ * In front of each frame that reaches a socket, at data - sizeof(struct frame_meta), unless the driver has no room for it: then its
+ * ts_kind is what it was. That is FRAME_TS_NONE at the start; and once the program has counted such a frame (meta_failed), the reader
+ * sets it so when it is done with a frame.
  */
 struct frame_meta {
 	abi_u64 ts_ns;
@@ -55,9 +56,9 @@ struct xdp_counters {
 };
 
 /*
- * With several sockets on a queue: what chooses one, the same for both directions. Fragments have no ports, and of a tunnel the outer
- * addresses count; so a flow stays in one lane unless some of its packets are fragments and others have ports that take part. In
- * brackets: of the 5,592 flows of the test captures, those parted in that way. (8 more are, with each: their tunnels change ends.)
+ * With several sockets on a queue: what chooses one, the same for both directions. Fragments have no ports, and of a tunnel the
+ * outer addresses count; so a flow stays in one lane unless some of its packets are fragments and others have ports that take part.
+ * In brackets: of the 5,592 flows of the test captures, those parted so. (8 more are with each: their tunnels change ends.)
  */
 enum xdp_share {
 	XDP_SHARE_TCP_PORTS, /* addresses, and ports of TCP, which avoids fragments: as many NICs do by default [2] */

@@ -50,6 +50,9 @@ struct sink_ops {
 	/* 0, or a negative errno that was logged with path and reason. */
 	int (*open)(const struct config *config, const struct source_info *info, struct output **output);
 	int (*attach)(struct output *output, unsigned lane, struct sink **sink);
+	/* Control thread, once, when all is attached and privileges are given up: the output's own threads begin here, because they
+	 * keep the capabilities that there are when they begin. 0, or a negative errno, logged. NULL: it has none. */
+	int (*start)(struct output *output);
 	void (*frames)(struct sink *sink, const struct frame *frames, unsigned n);
 	void (*flows)(struct sink *sink, const struct flow_record *records, unsigned n);
 	void (*rtt)(struct sink *sink, const struct rtt_sample *samples, unsigned n);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
 
@@ -76,6 +77,8 @@ static inline void rig_namespace(unsigned queues)
 		queues, queues, queues);
 	rig_shell(command);
 	rig_shell("ip link set flt0 up && ip link set flt1 up");
+	/* The carrier comes up a moment later; what is sent before that is lost. */
+	rig_shell("for i in $(seq 200); do ip -br link show flt0 | grep -q ' UP ' && exit 0; sleep 0.01; done; exit 1");
 }
 
 static inline void rig_unload(struct rig *rig)
@@ -136,6 +139,16 @@ static inline void rig_probe(const struct xdp_config *config)
 		exit(EXIT_FAILURE);
 	}
 	rig_unload(&rig);
+}
+
+/* Whether the kernel has this kfunc, by its own type information. */
+static inline bool rig_kernel_has(const char *kfunc)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool has = btf && btf__find_by_name_kind(btf, kfunc, BTF_KIND_FUNC) > 0;
+
+	btf__free(btf);
+	return has;
 }
 
 /* Of one queue, over all CPUs. */

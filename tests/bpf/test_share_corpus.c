@@ -1,6 +1,6 @@
 /*
- * Which lane of several on one queue the packets of a flow come to, on other people's captures: a flow, as the sensor's decoder sees
- * it, must not be parted. The parser and the hash of the XDP program, compiled for the host; needs no root, but the corpus.
+ * Which lane of several on one queue the packets of a flow come to, on other people's captures: a flow, as the sensor's decoder
+ * sees it, must not be parted. The parser and the hash of the XDP program, compiled for the host; needs no root, but the corpus.
  */
 #include <ftw.h>
 #include <setjmp.h>

@@ -8,34 +8,19 @@
 #include <linux/if_packet.h>
 #include <poll.h>
 #include <setjmp.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <xdp/xsk.h>
 
 #include "bpf_rig.h"
 
 #include <cmocka.h>
 
 #include "parse_cases.h"
+#include "receiver.h"
 
 #define QUEUES    1
 #define FANOUT    4
-#define RING      64
-#define CHUNK     2048
-#define CHUNKS    (4 * RING)
-#define WAIT_MS   2000
 #define TAG_TCI   0x2064
 #define TAG_PROTO 0x88a8
-
-/* FANOUT sockets of flt1's queue 0 that share one UMEM. */
-struct receiver {
-	struct xsk_umem *umem;
-	void *area;
-	struct xsk_ring_prod fill;
-	struct xsk_ring_cons completion;
-	struct xsk_ring_cons rx[FANOUT];
-	struct xsk_socket *socket[FANOUT];
-};
 
 struct live {
 	struct rig rig;
@@ -47,41 +32,8 @@ struct live {
 struct received {
 	struct frame_meta meta;
 	uint32_t share, bytes;
-	uint8_t data[CHUNK];
+	uint8_t data[RECEIVER_CHUNK];
 };
-
-static void receiver_open(struct receiver *receiver)
-{
-	struct xsk_umem_config umem_config = { .fill_size = CHUNKS, .comp_size = RING, .frame_size = CHUNK };
-	struct xsk_socket_config config = {
-		.rx_size = RING, .libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD, .bind_flags = XDP_COPY | XDP_USE_NEED_WAKEUP
-	};
-	uint32_t at = 0;
-
-	memset(receiver, 0, sizeof(*receiver)); /* libxdp expects zeroed rings */
-	receiver->area = mmap(NULL, CHUNKS * CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(receiver->area, MAP_FAILED);
-	assert_int_equal(xsk_umem__create(&receiver->umem, receiver->area, CHUNKS * CHUNK, &receiver->fill, &receiver->completion,
-				 &umem_config),
-		0);
-	assert_int_equal(xsk_ring_prod__reserve(&receiver->fill, CHUNKS, &at), CHUNKS);
-	for (uint32_t i = 0; i < CHUNKS; i++)
-		*xsk_ring_prod__fill_addr(&receiver->fill, at + i) = (uint64_t)i * CHUNK;
-	xsk_ring_prod__submit(&receiver->fill, CHUNKS);
-	for (unsigned share = 0; share < FANOUT; share++) {
-		int error = xsk_socket__create_shared(&receiver->socket[share], "flt1", 0, receiver->umem, &receiver->rx[share],
-			NULL, &receiver->fill, &receiver->completion, &config);
-		assert_int_equal(error, 0);
-	}
-}
-
-static void receiver_close(struct receiver *receiver)
-{
-	for (unsigned share = 0; share < FANOUT; share++)
-		xsk_socket__delete(receiver->socket[share]);
-	xsk_umem__delete(receiver->umem);
-	munmap(receiver->area, CHUNKS * CHUNK);
-}
 
 static int sender_open(void)
 {
@@ -104,7 +56,7 @@ static void live_open(struct live *live, enum rig_variant variant, const struct 
 
 	memset(live, 0, sizeof(*live));
 	assert_int_equal(rig_load(&live->rig, variant, config, QUEUES, bound), 0);
-	receiver_open(&live->receiver);
+	receiver_open(&live->receiver, 0, FANOUT);
 	for (uint32_t share = 0; share < FANOUT; share++) {
 		int fd = xsk_socket__fd(live->receiver.socket[share]);
 		assert_int_equal(bpf_map_update_elem(live->rig.xsks_fd, &share, &fd, BPF_ANY), 0);
@@ -138,14 +90,14 @@ static void live_receive(struct live *live, struct received *received)
 
 	for (unsigned share = 0; share < FANOUT; share++)
 		fds[share] = (struct pollfd){ .fd = xsk_socket__fd(receiver->socket[share]), .events = POLLIN };
-	assert_int_equal(poll(fds, FANOUT, WAIT_MS), 1);
+	assert_int_equal(poll(fds, FANOUT, RECEIVER_WAIT_MS), 1);
 	for (unsigned share = 0; share < FANOUT; share++) {
 		if (!xsk_ring_cons__peek(&receiver->rx[share], 1, &at))
 			continue;
 		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&receiver->rx[share], at);
 		const uint8_t *data = xsk_umem__get_data(receiver->area, desc->addr);
 
-		assert_true(desc->len <= CHUNK);
+		assert_true(desc->len <= RECEIVER_CHUNK);
 		memcpy(&received->meta, data - sizeof(received->meta), sizeof(received->meta));
 		memcpy(received->data, data, desc->len);
 		received->bytes = desc->len;
@@ -224,6 +176,10 @@ static void frame__when_sent_over_a_veth__then_in_its_socket_with_metadata(void 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct xdp_config config = live_config();
 
+		if (rows[i].bound && !rig_kernel_has("bpf_xdp_metadata_rx_timestamp")) {
+			print_message("%s: SKIPPED, the kernel is older than 6.3\n", rows[i].name);
+			continue;
+		}
 		print_message("%s\n", rows[i].name);
 		config.hw_timestamp = config.hw_vlan = rows[i].hardware;
 		live_open(&live, rows[i].variant, &config, rows[i].bound, rows[i].mode);
@@ -248,6 +204,10 @@ static void push_tag_at_flt0(uint16_t proto, uint16_t tci)
 
 	assert_true(fd >= 0);
 	int error = bpf_tc_hook_create(&hook);
+	if (error == -ENOENT || error == -EOPNOTSUPP) {
+		print_message("SKIPPED, the kernel has no clsact qdisc\n");
+		skip();
+	}
 	assert_true(error == 0 || error == -EEXIST);
 	assert_int_equal(bpf_tc_attach(&hook, &opts), 0);
 	close(fd);
@@ -272,6 +232,10 @@ static void tag__when_beside_the_frame__then_in_the_metadata(void **context)
 	struct live live;
 
 	(void)context;
+	if (!rig_kernel_has("bpf_xdp_metadata_rx_vlan_tag")) {
+		print_message("SKIPPED, the kernel is older than 6.8\n");
+		skip();
+	}
 	config.hw_vlan = 1;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		push_tag_at_flt0(rows[i].proto, TAG_TCI);
@@ -296,7 +260,7 @@ static void frame__when_there_is_no_socket__then_the_host_has_it(void **context)
 	};
 	struct packet_builder b = case_build(&CASES[0], &THERE);
 	struct xdp_config config = live_config();
-	uint8_t data[CHUNK];
+	uint8_t data[RECEIVER_CHUNK];
 	struct live live;
 
 	(void)context;
@@ -307,7 +271,7 @@ static void frame__when_there_is_no_socket__then_the_host_has_it(void **context)
 	assert_int_equal(bind(host, (struct sockaddr *)&address, sizeof(address)), 0);
 	live_send(&live, &b);
 	struct pollfd fd = { .fd = host, .events = POLLIN };
-	assert_int_equal(poll(&fd, 1, WAIT_MS), 1);
+	assert_int_equal(poll(&fd, 1, RECEIVER_WAIT_MS), 1);
 	assert_int_equal(recv(host, data, sizeof(data), 0), b.len);
 	assert_memory_equal(data, b.bytes, b.len);
 	assert_int_equal(rig_counters(&live.rig, 0).packets[XDP_VERDICT_NO_SOCKET], 1);

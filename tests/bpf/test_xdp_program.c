@@ -1,6 +1,6 @@
 /*
- * Verdict, counters, metadata and share of the XDP program, frame by frame through BPF_PROG_TEST_RUN. That one does not deliver what
- * is redirected, so sockets that were never bound do for the XSKMAP; delivery is test_xdp_live.c's matter.
+ * Verdict, counters, metadata and share of the XDP program, frame by frame through BPF_PROG_TEST_RUN. That one does not deliver
+ * what is redirected, so a socket of any queue does for each slot of the XSKMAP; delivery is test_xdp_live.c's matter.
  */
 #include <setjmp.h>
 #include <time.h>
@@ -10,13 +10,7 @@
 #include <cmocka.h>
 
 #include "parse_cases.h"
-
-#ifndef AF_XDP
-#define AF_XDP 44
-#endif
-#ifndef SOL_XDP
-#define SOL_XDP 283
-#endif
+#include "receiver.h"
 
 #define QUEUES    4
 #define FRAME_MIN 14 /* BPF_PROG_TEST_RUN takes no shorter ones */
@@ -62,18 +56,16 @@ static void run_frame(const struct rig *rig, const uint8_t *frame, uint32_t byte
 	assert_int_equal(try_frame(rig, frame, bytes, 0, queue, run), 0);
 }
 
-static int new_socket(void)
-{
-	int fd = socket(AF_XDP, SOCK_RAW, 0);
+static struct receiver receiver; /* one socket, bound to queue 0, for all slots */
 
-	if (fd < 0)
-		rig_skip("an AF_XDP socket");
-	return fd;
-}
-
-static void place_socket(const struct rig *rig, uint32_t slot, int fd)
+static void place_fd(const struct rig *rig, uint32_t slot, int fd)
 {
 	assert_int_equal(bpf_map_update_elem(rig->xsks_fd, &slot, &fd, BPF_ANY), 0);
+}
+
+static void place_socket(const struct rig *rig, uint32_t slot)
+{
+	place_fd(rig, slot, xsk_socket__fd(receiver.socket[0]));
 }
 
 static void remove_socket(const struct rig *rig, uint32_t slot)
@@ -138,10 +130,9 @@ static void frame__when_queue_has_a_socket__then_captured_and_stamped(void **con
 	for (unsigned variant = 0; variant < 2; variant++) {
 		for (uint32_t queue = 0; queue < QUEUES; queue++) {
 			uint64_t bytes = 0;
-			int socket = new_socket();
 
 			load(&rig, UNBOUND[variant], &config);
-			place_socket(&rig, queue, socket);
+			place_socket(&rig, queue);
 			for (size_t i = 0; i < CASES_COUNT; i++) {
 				struct packet_builder b = case_build(&CASES[i], &THERE);
 				uint64_t from_ns = monotonic_ns();
@@ -153,7 +144,6 @@ static void frame__when_queue_has_a_socket__then_captured_and_stamped(void **con
 			}
 			check_counted(&rig, queue, XDP_VERDICT_CAPTURED, CASES_COUNT, bytes);
 			rig_unload(&rig);
-			close(socket);
 		}
 	}
 }
@@ -167,10 +157,9 @@ static void frame__when_queue_has_no_socket__then_passed_untouched(void **contex
 	(void)context;
 	for (unsigned variant = 0; variant < 2; variant++) {
 		uint64_t bytes = 0;
-		int socket = new_socket();
 
 		load(&rig, UNBOUND[variant], &config);
-		place_socket(&rig, 0, socket); /* of another queue */
+		place_socket(&rig, 0); /* of another queue */
 		for (size_t i = 0; i < CASES_COUNT; i++) {
 			struct packet_builder b = case_build(&CASES[i], &THERE);
 
@@ -181,7 +170,6 @@ static void frame__when_queue_has_no_socket__then_passed_untouched(void **contex
 		}
 		check_counted(&rig, 2, XDP_VERDICT_NO_SOCKET, CASES_COUNT, bytes);
 		rig_unload(&rig);
-		close(socket);
 	}
 }
 
@@ -189,16 +177,17 @@ static void frame__when_socket_closed__then_passed(void **context)
 {
 	struct xdp_config config = config_of(1);
 	struct packet_builder b = case_build(&CASES[0], &THERE);
-	int socket = new_socket();
+	struct receiver closing;
 	struct run run;
 	struct rig rig;
 
 	(void)context;
 	load(&rig, RIG_PLAIN, &config);
-	place_socket(&rig, 1, socket);
+	receiver_open(&closing, 1, 1);
+	place_fd(&rig, 1, xsk_socket__fd(closing.socket[0]));
 	run_frame(&rig, b.bytes, b.len, 1, &run);
 	assert_int_equal(run.verdict, XDP_REDIRECT);
-	close(socket);
+	receiver_close(&closing);
 	run_frame(&rig, b.bytes, b.len, 1, &run);
 	assert_int_equal(run.verdict, XDP_PASS);
 	struct xdp_counters counters = rig_counters(&rig, 1);
@@ -241,13 +230,12 @@ static void frame__when_no_room_for_metadata__then_captured_without_and_counted(
 {
 	struct xdp_config config = config_of(1);
 	struct packet_builder b = case_build(&CASES[0], &THERE);
-	int socket = new_socket();
 	struct run run;
 	struct rig rig;
 
 	(void)context;
 	load(&rig, RIG_PLAIN, &config);
-	place_socket(&rig, 0, socket);
+	place_socket(&rig, 0);
 	uint32_t room = fill_room(&rig, &b, &run);
 	assert_true(room);
 	assert_int_equal(run.verdict, XDP_REDIRECT);
@@ -257,14 +245,12 @@ static void frame__when_no_room_for_metadata__then_captured_without_and_counted(
 	assert_int_equal(counters.packets[XDP_VERDICT_CAPTURED], 1);
 	assert_int_equal(counters.bytes[XDP_VERDICT_CAPTURED], b.len);
 	rig_unload(&rig);
-	close(socket);
 }
 
 static void frame__when_longer_than_a_page__then_all_of_it_counted(void **context)
 {
 	struct xdp_config config = config_of(2);
 	struct packet_builder b = pb_new();
-	int socket = new_socket();
 	struct run run;
 	struct rig rig;
 
@@ -273,20 +259,18 @@ static void frame__when_longer_than_a_page__then_all_of_it_counted(void **contex
 	pb_fill(&b, 9014 - b.len);
 	pb_finish(&b);
 	load(&rig, RIG_FRAGS, &config);
-	place_socket(&rig, 0, socket);
-	place_socket(&rig, 1, socket);
+	place_socket(&rig, 0);
+	place_socket(&rig, 1);
 	uint64_t from_ns = monotonic_ns();
 	run_frame(&rig, b.bytes, b.len, 0, &run);
 	assert_int_equal(run.verdict, XDP_REDIRECT);
 	check_stamped(&run, b.bytes, b.len, from_ns, monotonic_ns());
 	check_counted(&rig, 0, XDP_VERDICT_CAPTURED, 1, 9014);
 	rig_unload(&rig);
-	close(socket);
 }
 
 /* The slot of the host's opinion alone is filled: captured. All others are: not captured. */
-static void check_share(
-	const struct rig *rig, const struct packet_builder *b, uint32_t n, const struct xdp_config *config, int socket)
+static void check_share(const struct rig *rig, const struct packet_builder *b, uint32_t n, const struct xdp_config *config)
 {
 	uint32_t queue = n % QUEUES;
 	struct parse parse;
@@ -295,13 +279,13 @@ static void check_share(
 	parse_frame(&parse, b->bytes, b->bytes + n);
 	uint32_t slot =
 		queue * config->fanout + parse_share(parse_hash(&parse, config->share_by, config->hash_seed), config->fanout);
-	place_socket(rig, slot, socket);
+	place_socket(rig, slot);
 	run_frame(rig, b->bytes, n, queue, &run);
 	assert_int_equal(run.verdict, XDP_REDIRECT);
 	remove_socket(rig, slot);
 	for (uint32_t other = 0; other < QUEUES * config->fanout; other++) {
 		if (other != slot)
-			place_socket(rig, other, socket);
+			place_socket(rig, other);
 	}
 	run_frame(rig, b->bytes, n, queue, &run);
 	assert_int_equal(run.verdict, XDP_PASS);
@@ -313,7 +297,6 @@ static void check_share(
 
 static void share__when_frame_is_whole_or_cut__then_what_the_parser_says_on_the_host(void **context)
 {
-	int socket = new_socket();
 	struct rig rig;
 
 	(void)context;
@@ -325,11 +308,10 @@ static void share__when_frame_is_whole_or_cut__then_what_the_parser_says_on_the_
 			struct packet_builder b = case_build(&CASES[i], &THERE);
 
 			for (uint32_t n = FRAME_MIN; n <= b.len; n++)
-				check_share(&rig, &b, n, &config, socket);
+				check_share(&rig, &b, n, &config);
 		}
 		rig_unload(&rig);
 	}
-	close(socket);
 }
 
 /* Captured by one socket of four: the share of it, counted in the kernel. */
@@ -337,7 +319,6 @@ static void share__when_many_flows__then_even_and_the_same_in_both_directions(vo
 {
 	enum { FLOWS = 1000, FANOUT = 4 };
 	struct xdp_config config = config_of(FANOUT);
-	int socket = new_socket();
 	unsigned total = 0;
 	struct run run;
 	struct rig rig;
@@ -347,7 +328,7 @@ static void share__when_many_flows__then_even_and_the_same_in_both_directions(vo
 	for (uint32_t share = 0; share < FANOUT; share++) {
 		unsigned caught = 0;
 
-		place_socket(&rig, share, socket);
+		place_socket(&rig, share);
 		for (uint16_t i = 0; i < FLOWS; i++) {
 			struct ends there = THERE, back = BACK;
 			uint32_t verdict[2];
@@ -367,7 +348,6 @@ static void share__when_many_flows__then_even_and_the_same_in_both_directions(vo
 	}
 	assert_int_equal(total, FLOWS);
 	rig_unload(&rig);
-	close(socket);
 }
 
 /* What having four programs rests on, see the head of flowlane.bpf.c; what this kernel says of the other two is printed. */
@@ -387,6 +367,20 @@ static void kfuncs__when_not_bound_to_a_device__then_other_programs_load_all_the
 	}
 }
 
+static int open_receiver(void **context)
+{
+	(void)context;
+	receiver_open(&receiver, 0, 1);
+	return 0;
+}
+
+static int close_receiver(void **context)
+{
+	(void)context;
+	receiver_close(&receiver);
+	return 0;
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -404,5 +398,5 @@ int main(void)
 
 	rig_namespace(QUEUES);
 	rig_probe(&config);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, open_receiver, close_receiver);
 }

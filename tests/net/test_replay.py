@@ -62,11 +62,11 @@ class Replay(lab.Lab):
         groups, expected = by_flow(live), by_flow(sent)
         self.assertEqual(set(groups), set(expected))
         for key, packets in expected.items():
-            self.assertEqual(groups[key], packets)
+            self.assert_same(groups[key], packets, f"packets of flow {key}")
         flows, csv = self.load("flows.json"), self.read("flows.csv")
         self.offline("-r", "demo.pcap", "--summary-json", "offline.json", *outputs)
         offline = self.load("offline.json")
-        self.assertEqual(without_times(flows), without_times(self.load("flows.json")))
+        self.assert_same(without_times(flows), without_times(self.load("flows.json")), "flows")
         self.assertEqual(csv.count(b"\n"), self.read("flows.csv").count(b"\n"))
         for key in "packets_read", "packets_decoded", "packets_in_flows", "no_flow", "drops", "flows_created":
             self.assertEqual(summary[key], offline[key], key)
@@ -77,7 +77,7 @@ class Replay(lab.Lab):
 
     def test_one_lane__same_order_too(self):
         live, sent, _ = self.check(replay=["--cpus", CPUS[0]])
-        self.assertEqual(live, sent)
+        self.assert_same(live, sent, "packets")
 
     def test_fanout_2(self):
         self.assertEqual(len(self.check(["--fanout", 2], ["--cpus", CPUS[0]])[2]["lanes"]), 2)
@@ -93,7 +93,7 @@ class Replay(lab.Lab):
         summary = self.stop_capture(run)
         self.assertEqual(summary["capture"]["interfaces"][0]["ts_source"], "xdp")
         times = [[ns / 1e9 for ns, _, _ in lab.pcap_records(self.read(name))] for name in ("demo.pcap", "live.pcap")]
-        self.assertEqual(times[1], sorted(times[1]))
+        self.assert_same(times[1], sorted(times[1]), "times in order")
         off = sorted(abs((live - times[1][0]) - (file - times[0][0]) / SPEED) for file, live in zip(*times))
         self.assertLess(off[len(off) // 2], 0.02)
 

@@ -54,6 +54,7 @@ static void rig_begin(struct rig *rig, const struct engine *engine, bool patient
 	assert_int_equal(chunk_writer_open("test", engine->uring, &rig->writer), 0);
 	rig->stream = stream_begin(rig->writer, engine, "x");
 	assert_int_equal(chunk_writer_add_pool(rig->writer, 4, patient, &rig->pool), 0);
+	assert_int_equal(chunk_writer_start(rig->writer), 0);
 }
 
 static int stream_end(struct chunk_stream *stream, struct chunk_stream_report *report)
@@ -204,6 +205,7 @@ static void chunk_writer__when_several_threads_submit__then_records_stay_whole_a
 			work[i].stream = i == 0 || own ? stream_begin(rig.writer, engine, name) : work[0].stream;
 			assert_int_equal(chunk_writer_add_pool(rig.writer, 3, true, &work[i].pool), 0);
 		}
+		assert_int_equal(chunk_writer_start(rig.writer), 0);
 		for (unsigned i = 0; i < WRITERS; i++)
 			assert_int_equal(pthread_create(&threads[i], NULL, work_write, &work[i]), 0);
 		for (unsigned i = 0; i < WRITERS; i++)
@@ -221,48 +223,67 @@ static void chunk_writer__when_several_threads_submit__then_records_stay_whole_a
 	}
 }
 
-/* Chunks of 10,000 bytes into a file that may have 64,000: six fit, with the head. */
+static off_t file_size(const char *name)
+{
+	struct stat st;
+
+	return stat(scratch_path(name), &st) == 0 ? st.st_size : -1;
+}
+
+/* 50 chunks of 10,000 bytes and 5 records into a file that may have `limit` bytes. */
+static void full_disk_run(const struct engine *engine, rlim_t limit_bytes, unsigned fits)
+{
+	void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+	struct chunk_stream_report report;
+	struct rlimit before, limit;
+	uint64_t random = 1;
+	struct rig rig;
+
+	rig_begin(&rig, engine, true);
+	messages_begin();
+	getrlimit(RLIMIT_FSIZE, &before);
+	limit = before;
+	limit.rlim_cur = limit_bytes;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	for (unsigned i = 0; i < 50; i++) {
+		struct chunk *chunk = chunk_take(rig.pool);
+		chunk_fill(chunk, 10000, &random);
+		chunk->records = 5;
+		chunk_submit(rig.stream, chunk);
+	}
+	chunk_writer_finish(rig.writer);
+	bool failed = chunk_stream_failed(rig.stream);
+	int committed = stream_end(rig.stream, &report);
+	setrlimit(RLIMIT_FSIZE, &before);
+	char *messages = messages_end();
+	signal(SIGXFSZ, handler);
+	chunk_writer_close(rig.writer);
+	off_t size = file_size("x");
+	if (size != (off_t)(sizeof(head) + fits * 10000) || report.records != fits * 5 || report.lost != 250 - fits * 5 ||
+		report.bytes != (uint64_t)size)
+		fail_msg("%s, %llu: %lld bytes, %llu records, %llu lost", engine->name, (unsigned long long)limit_bytes,
+			(long long)size, (unsigned long long)report.records, (unsigned long long)report.lost);
+	assert_true(failed);
+	assert_int_equal(committed, -EFBIG);
+	assert_int_equal(report.error, -EFBIG);
+	assert_non_null(strstr(messages, "ulimit -f"));
+	assert_int_equal(count_of(messages, "cannot write"), 1);
+	free(messages);
+	unlink(scratch_path("x"));
+}
+
 static void chunk_writer__when_the_disk_is_full__then_cut_behind_the_last_whole_chunk_and_the_rest_counted(void **state)
 {
+	static const struct {
+		rlim_t limit;
+		unsigned fits;
+	} cases[] = { { 64000, 6 }, { sizeof(head) + 60000, 6 }, { sizeof(head) + 59999, 5 }, { 4096, 0 }, { 8191, 0 },
+		{ 61440, 6 }, { 32768, 3 } };
+
 	(void)state;
 	for (unsigned e = 0; e < ENGINES; e++) {
-		struct rlimit before, limit;
-		struct chunk_stream_report report;
-		uint64_t random = 1;
-		struct rig rig;
-		size_t bytes = 0;
-		void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
-		rig_begin(&rig, &engines[e], true);
-		messages_begin();
-		getrlimit(RLIMIT_FSIZE, &before);
-		limit = before;
-		limit.rlim_cur = 64000;
-		setrlimit(RLIMIT_FSIZE, &limit);
-		for (unsigned i = 0; i < 50; i++) {
-			struct chunk *chunk = chunk_take(rig.pool);
-			chunk_fill(chunk, 10000, &random);
-			chunk->records = 5;
-			chunk_submit(rig.stream, chunk);
-		}
-		chunk_writer_finish(rig.writer);
-		bool failed = chunk_stream_failed(rig.stream);
-		int committed = stream_end(rig.stream, &report);
-		setrlimit(RLIMIT_FSIZE, &before);
-		char *messages = messages_end();
-		signal(SIGXFSZ, handler);
-		chunk_writer_close(rig.writer);
-		assert_true(failed);
-		assert_int_equal(committed, -EFBIG);
-		assert_int_equal(report.error, -EFBIG);
-		char *text = file_read(scratch_path("x"), &bytes);
-		if (bytes != sizeof(head) + 6 * 10000 || report.records != 30 || report.lost != 220 || report.bytes != bytes)
-			fail_msg("%s: %zu bytes, %llu records, %llu lost", engines[e].name, bytes,
-				(unsigned long long)report.records, (unsigned long long)report.lost);
-		assert_int_equal(count_of(messages, "\n"), 1);
-		assert_non_null(strstr(messages, "ulimit -f"));
-		free(messages);
-		free(text);
-		unlink(scratch_path("x"));
+		for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+			full_disk_run(&engines[e], cases[i].limit, cases[i].fits);
 	}
 }
 
@@ -274,13 +295,6 @@ static void chunk_writer__when_the_disk_is_full__then_cut_behind_the_last_whole_
 			sched_yield();                                                                                             \
 		}                                                                                                                  \
 	} while (0)
-
-static off_t file_size(const char *name)
-{
-	struct stat st;
-
-	return stat(scratch_path(name), &st) == 0 ? st.st_size : -1;
-}
 
 static void chunk_submit__when_flush__then_all_of_it_is_in_the_file_soon(void **state)
 {
@@ -419,6 +433,26 @@ static void chunk_stream_reopen__when_the_file_was_moved__then_what_follows_is_i
 	}
 }
 
+static void chunk_writer_finish__when_it_never_started__then_it_writes_nevertheless(void **state)
+{
+	struct chunk_stream_report report;
+	uint64_t random = 5;
+	struct rig rig;
+
+	(void)state;
+	assert_int_equal(chunk_writer_open("test", true, &rig.writer), 0);
+	rig.stream = stream_begin(rig.writer, &engines[0], "x");
+	assert_int_equal(chunk_writer_add_pool(rig.writer, 4, true, &rig.pool), 0);
+	struct chunk *chunk = chunk_take(rig.pool);
+	chunk_fill(chunk, 1000, &random);
+	chunk_submit(rig.stream, chunk);
+	chunk_writer_finish(rig.writer);
+	assert_int_equal(stream_end(rig.stream, &report), 0);
+	chunk_writer_close(rig.writer);
+	assert_int_equal(report.records, 1);
+	assert_int_equal(file_size("x"), sizeof(head) + 1000);
+}
+
 static void chunk_writer_close__when_there_was_no_run__then_the_file_it_made_is_gone(void **state)
 {
 	struct rig rig;
@@ -442,6 +476,7 @@ int main(void)
 		TEST(chunk_take__when_all_are_on_their_way__then_there_is_none_until_they_are_written),
 		TEST(chunk_writer__when_the_reader_of_a_pipe_goes__then_said_once_and_the_rest_counted),
 		TEST(chunk_stream_reopen__when_the_file_was_moved__then_what_follows_is_in_a_new_one),
+		TEST(chunk_writer_finish__when_it_never_started__then_it_writes_nevertheless),
 		TEST(chunk_writer_close__when_there_was_no_run__then_the_file_it_made_is_gone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,14 +147,14 @@ static void doctor_judge_system__when_something_ails__then_it_is_said_with_the_c
 		{ no_link, "bpf_link", DOCTOR_PROBLEM, "no bpf_link", "Linux 5.9" },
 		{ link_untried, "bpf_link", DOCTOR_CANNOT_TELL, "not tried", "" },
 		{ no_xsk, "af_xdp", DOCTOR_PROBLEM, "no AF_XDP", "CONFIG_XDP_SOCKETS" },
-		{ no_frags, "multi_buffer", DOCTOR_NOTE, "3498", "" },
+		{ no_frags, "multi_buffer", DOCTOR_NOTE, "3802", "" },
 		{ no_sg, "multi_buffer", DOCTOR_NOTE, "Linux 6.6", "" },
 		{ sg_untried, "multi_buffer", DOCTOR_CANNOT_TELL, "not tried", "" },
 		{ no_metadata, "metadata", DOCTOR_NOTE, "Linux 6.3", "" },
 		{ no_busy_poll, "busy_poll", DOCTOR_NOTE, "Linux 5.11", "" },
 		{ io_uring_forbidden, "io_uring", DOCTOR_NOTE, "forbidden", "kernel.io_uring_disabled=0" },
 		{ no_io_uring, "io_uring", DOCTOR_NOTE, "has none", "" },
-		{ no_huge_pages, "huge_pages", DOCTOR_NOTE, "10 reserved", "vm.nr_hugepages=522" },
+		{ no_huge_pages, "huge_pages", DOCTOR_NOTE, "10 reserved", "vm.nr_hugepages=266" },
 		{ no_thp, "thp", DOCTOR_NOTE, "off", "transparent_hugepage" },
 		{ one_cpu, "cpus", DOCTOR_NOTE, "1 of 8", "" },
 		{ irqbalance_runs, "irqbalance", DOCTOR_NOTE, "is running", "systemctl stop irqbalance" },
@@ -196,6 +196,7 @@ TROUBLE(no_node, i->info.numa_node = -1; i->info.driver[0] = '\0'; strcpy(i->inf
 TROUBLE(many_queues, i->info.rx_queues = 16)
 TROUBLE(many_queues_unsettable, i->info.rx_queues = 16; i->info.queues_settable = false)
 TROUBLE(one_queue, i->info.rx_queues = 1)
+TROUBLE(one_queue_veth, i->info.rx_queues = 1; strcpy(i->info.kind, "veth"))
 TROUBLE(small_ring, i->info.rx_ring = 512)
 TROUBLE(no_ring, i->info.rx_ring = i->info.rx_ring_max = 0)
 TROUBLE(jumbo, i->info.mtu = 9000)
@@ -238,11 +239,12 @@ static void doctor_judge_interface__when_something_ails__then_it_is_said_with_th
 		{ many_queues, "queues", DOCTOR_NOTE, "16 RX queues", "sudo ethtool -L eth1 combined 8" },
 		{ many_queues_unsettable, "queues", DOCTOR_NOTE, "16 RX queues", "" },
 		{ one_queue, "queues", DOCTOR_NOTE, "1 RX queue of 16", "sudo ethtool -L eth1 combined 8" },
+		{ one_queue_veth, "queues", DOCTOR_OK, "1 RX queue of 16", "" },
 		{ small_ring, "rings", DOCTOR_NOTE, "512", "ethtool -G eth1 rx 4096" },
 		{ no_ring, "rings", DOCTOR_OK, "none", "" },
 		{ jumbo, "mtu", DOCTOR_OK, "several buffers, which this kernel has", "" },
-		{ jumbo_old_kernel, "mtu", DOCTOR_PROBLEM, "has not", "mtu 3498" },
-		{ jumbo_unknown, "mtu", DOCTOR_CANNOT_TELL, "may have", "mtu 3498" },
+		{ jumbo_old_kernel, "mtu", DOCTOR_PROBLEM, "has not", "mtu 3802" },
+		{ jumbo_unknown, "mtu", DOCTOR_CANNOT_TELL, "may have", "mtu 3802" },
 		{ other_program, "xdp_program", DOCTOR_PROBLEM, "'firewall' (id 12)", "ip link set dev eth1 xdpgeneric off" },
 		{ other_program, "xdp", DOCTOR_OK, "not tried: another program is attached", "" },
 		{ other_link, "xdp_program", DOCTOR_PROBLEM, "cilium (77)", "kill 77" },

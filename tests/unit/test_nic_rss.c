@@ -47,6 +47,7 @@ static void nic_rss_judge__when_function_key_and_fields_are_given__then_as_known
 
 	(void)state;
 	nic_rss_symmetric_key(symmetric, sizeof(symmetric));
+	assert_memory_equal(symmetric, "\x6d\x5a\x6d\x5a", 4);
 	for (unsigned i = 0; i < sizeof(period_32); i++)
 		period_32[i] = microsoft_key[i % 4];
 	const struct {

@@ -31,7 +31,7 @@ static void victim_run(const struct config *config)
 	struct output *output;
 	pthread_t thread;
 
-	if (sink_pcap.open(config, &info, &output))
+	if (sink_pcap.open(config, &info, &output) || sink_pcap.start(output))
 		_exit(1);
 	for (uint32_t i = 0; i < LANES; i++) {
 		lanes[i].lane = i;

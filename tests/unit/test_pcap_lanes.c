@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 static const struct source_info from_file = { .link = LINK_ETHERNET, .snaplen = 65535 };
 static const struct source_info from_wire = { .link = LINK_ETHERNET, .snaplen = 65535, .nanoseconds = true, .live = true };
@@ -32,6 +34,7 @@ static void lanes_run(const struct config *config, uint32_t frames, struct outpu
 		feeders[i] = (struct feeder){ .lane = i, .frames = frames };
 		assert_int_equal(sink_pcap.attach(output, i, &feeders[i].sink), 0);
 	}
+	assert_int_equal(sink_pcap.start(output), 0);
 	for (unsigned i = 0; i < HELPER_LANES; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, feeder_run, &feeders[i]), 0);
 	for (unsigned i = 0; i < HELPER_LANES; i++)
@@ -138,6 +141,7 @@ static void pcap__when_direct__then_byte_for_byte_what_it_is_without(void **stat
 				.write_pcap_rotate_bytes = rotate[i] };
 			assert_int_equal(sink_pcap.open(&config, &from_file, &output), 0);
 			assert_int_equal(sink_pcap.attach(output, 0, &sink), 0);
+			assert_int_equal(sink_pcap.start(output), 0);
 			helper_feed(sink, 0, 0, rotate[i] == 1 ? 100 : 10000);
 			sink_pcap.detach(sink);
 			assert_int_equal(sink_pcap.close(output, &reports[direct]), 1);
@@ -177,6 +181,7 @@ static void pcap_tick__when_packets_have_waited_half_a_second__then_they_are_in_
 		struct sink *sink;
 		assert_int_equal(sink_pcap.open(&config, &from_wire, &output), 0);
 		assert_int_equal(sink_pcap.attach(output, 0, &sink), 0);
+		assert_int_equal(sink_pcap.start(output), 0);
 		sink_pcap.tick(sink, 1000000000); /* nothing to do yet */
 		for (uint32_t round = 0; round < 3; round++) {
 			uint64_t now_ns = (2 + (uint64_t)round) * 1000000000;
@@ -233,6 +238,7 @@ static void pcap__when_live_and_the_disk_is_slow__then_what_has_no_place_is_left
 	assert_int_equal(sink_pcap.open(&config, &from_wire, &output), 0);
 	assert_int_equal(fcntl(drain.fd, F_SETFL, O_RDONLY), 0);
 	assert_int_equal(sink_pcap.attach(output, 0, &sink), 0);
+	assert_int_equal(sink_pcap.start(output), 0);
 	helper_feed(sink, 0, 0, SLOW_FRAMES);
 	/* Now it goes on: all that found a place comes out, whole. */
 	assert_int_equal(pthread_create(&thread, NULL, drain_run, &drain), 0);
@@ -258,6 +264,43 @@ static void pcap__when_live_and_the_disk_is_slow__then_what_has_no_place_is_left
 	close(drain.fd);
 }
 
+static void pcap__when_the_disk_is_full__then_a_valid_file_and_every_packet_accounted_for(void **state)
+{
+	(void)state;
+	for (unsigned direct = 0; direct < 2; direct++) {
+		struct config config = { .write_pcap = scratch_path("x.pcap"), .direct_io = direct };
+		void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+		uint32_t next[HELPER_LANES] = { 0 };
+		struct output_report report;
+		struct rlimit before, limit;
+		struct output *output;
+		struct sink *sink;
+		assert_int_equal(sink_pcap.open(&config, &from_file, &output), 0);
+		assert_int_equal(sink_pcap.attach(output, 0, &sink), 0);
+		assert_int_equal(sink_pcap.start(output), 0);
+		messages_begin();
+		getrlimit(RLIMIT_FSIZE, &before);
+		limit = before;
+		limit.rlim_cur = 2000000; /* three chunks, and a part of the fourth */
+		setrlimit(RLIMIT_FSIZE, &limit);
+		helper_feed(sink, 0, 0, 10000);
+		sink_pcap.detach(sink);
+		assert_int_equal(sink_pcap.close(output, &report), 1);
+		setrlimit(RLIMIT_FSIZE, &before);
+		signal(SIGXFSZ, handler);
+		char *messages = messages_end();
+		assert_int_equal(helper_check(scratch_path("x.pcap"), next), 0);
+		assert_int_equal(report.records, next[0]);
+		assert_int_equal(report.records + report.lost, 10000);
+		assert_in_range(report.bytes, 3 * 500000, 2000000);
+		assert_int_equal(report.bytes, file_size(scratch_path("x.pcap")));
+		assert_int_equal(report.error, -EFBIG);
+		assert_int_equal(count_of(messages, "cannot write"), 1);
+		assert_int_equal(count_of(messages, "too slow"), 0);
+		free(messages);
+	}
+}
+
 static void pcap_attach__when_a_lanes_file_cannot_be_made__then_the_error_is_said(void **state)
 {
 	struct config config = { .write_pcap = scratch_path("x.pcap"), .pcap_per_lane = true };
@@ -268,6 +311,7 @@ static void pcap_attach__when_a_lanes_file_cannot_be_made__then_the_error_is_sai
 	assert_int_equal(sink_pcap.open(&config, &from_wire, &output), 0);
 	assert_int_equal(mkdir(scratch_path("x.lane1.pcap"), 0700), 0);
 	assert_int_equal(sink_pcap.attach(output, 0, &sink), 0);
+	assert_int_equal(sink_pcap.start(output), 0);
 	messages_begin();
 	struct sink *second = NULL;
 	assert_int_equal(sink_pcap.attach(output, 1, &second), -EISDIR);
@@ -291,6 +335,7 @@ static void pcap_reopen__when_a_file_per_lane_was_moved__then_each_goes_on_in_a_
 		struct output *output;
 		struct sink *sinks[2];
 		assert_int_equal(sink_pcap.open(&config, &from_wire, &output), 0);
+		assert_int_equal(sink_pcap.start(output), 0); /* files of lanes may also come while it runs */
 		for (uint32_t i = 0; i < 2; i++) {
 			assert_int_equal(sink_pcap.attach(output, i, &sinks[i]), 0);
 			helper_feed(sinks[i], i, 0, 1000);
@@ -331,6 +376,7 @@ int main(void)
 		TEST(pcap__when_direct__then_byte_for_byte_what_it_is_without),
 		TEST(pcap_tick__when_packets_have_waited_half_a_second__then_they_are_in_the_file),
 		TEST(pcap__when_live_and_the_disk_is_slow__then_what_has_no_place_is_left_out_and_said_once),
+		TEST(pcap__when_the_disk_is_full__then_a_valid_file_and_every_packet_accounted_for),
 		TEST(pcap_attach__when_a_lanes_file_cannot_be_made__then_the_error_is_said),
 		TEST(pcap_reopen__when_a_file_per_lane_was_moved__then_each_goes_on_in_a_new_one),
 	};

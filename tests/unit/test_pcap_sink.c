@@ -28,6 +28,7 @@ static int run_frames(const struct config *config, const struct source_info *inf
 	if (error)
 		return error;
 	assert_int_equal(sink_pcap.attach(output, 0, &sink), 0);
+	assert_int_equal(sink_pcap.start(output), 0);
 	for (unsigned i = 0; i < n; i += FLOWLANE_BATCH)
 		sink_pcap.frames(sink, frames + i, n - i < FLOWLANE_BATCH ? n - i : FLOWLANE_BATCH);
 	sink_pcap.detach(sink);
@@ -422,6 +423,7 @@ static void pcap__when_a_segment_cannot_be_made__then_the_rest_is_counted_as_los
 	assert_int_equal(sink_pcap.open(&config, &ethernet, &output), 0);
 	assert_int_equal(symlink("/dev/full", scratch_path("x.000002.pcap")), 0); /* the second one meets a full disk */
 	assert_int_equal(sink_pcap.attach(output, 0, &sink), 0);
+	assert_int_equal(sink_pcap.start(output), 0);
 	for (unsigned i = 0; i < 10; i++)
 		sink_pcap.frames(sink, &frame, 1);
 	messages_begin();
@@ -449,6 +451,7 @@ static void pcap__when_reopened_after_a_move__then_the_new_file_is_a_capture_too
 	(void)state;
 	assert_int_equal(sink_pcap.open(&config, &ethernet, &output), 0);
 	assert_int_equal(sink_pcap.attach(output, 0, &sink), 0);
+	assert_int_equal(sink_pcap.start(output), 0);
 	assert_int_equal(rename(scratch_path("x.pcap"), scratch_path("moved.pcap")), 0);
 	sink_pcap.reopen(output);
 	sink_pcap.frames(sink, &frame, 1);

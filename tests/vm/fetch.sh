@@ -3,7 +3,7 @@
 #
 #   tests/vm/fetch.sh CACHE
 #
-#   CACHE/lab/root/        QEMU with its libraries and firmware (unless this machine's own will do), busybox: unpacked, not installed
+#   CACHE/lab/root/        busybox, QEMU with libraries and firmware (unless this machine's own will do): unpacked, not installed
 #   CACHE/lab/vmlinuz      the kernel
 #   CACHE/lab/modules/     its modules that the guest loads, NN-NAME.ko, in the order to load them
 #   CACHE/lab/versions     package, version: for the log
@@ -104,10 +104,11 @@ for candidate in $(mirrors); do
 		break
 	fi
 done
-[[ -n $mirror ]] || skip "none of this machine's mirrors gives $codename-backports and $kernel_suite (see $log)"
+[[ -n $mirror ]] || skip "no mirror of this machine gives $codename-backports and $kernel_suite (see $log)"
 
 # The metapackage names the newest kernel; since 6.19 its image and modules are packages of their own, before they were one.
-kernel=$(apt apt-cache show "linux-image-amd64/$kernel_suite" | sed -n 's/^Depends:.*linux-image-\([0-9][^ ,]*\).*/\1/p' | head -n 1)
+kernel=$(apt apt-cache show "linux-image-amd64/$kernel_suite" |
+	sed -n 's/^Depends:.*linux-image-\([0-9][^ ,]*\).*/\1/p' | head -n 1)
 [[ -n $kernel ]] || skip "$kernel_suite has no linux-image-amd64 (see $log)"
 packages=("linux-image-$kernel")
 for part in binary modules; do
@@ -116,8 +117,8 @@ for part in binary modules; do
 	fi
 done
 
-# A QEMU that is installed here will do if it has igb (8.0 has, Debian 12's 7.2 has not). Else also the libraries that this machine
-# lacks; what it has is used.
+# A QEMU that is installed here will do if it has igb (8.0 has, Debian 12's 7.2 has not). Else also the libraries that this
+# machine lacks; what it has is used.
 programs=(busybox-static)
 if ! qemu-system-x86_64 -device help 2>>"$log" | grep -q '"igb"'; then
 	programs+=(qemu-system-x86)
@@ -141,7 +142,8 @@ done
 image=$(find "$new/kernel" -type f -name 'vmlinuz*' | head -n 1)
 [[ -n $image ]] || skip "no vmlinuz in the packages ${packages[*]}"
 cp "$image" "$new/vmlinuz"
-python3 "$here/pick_modules.py" "$new/kernel" "$new/modules" "${modules[@]}" || skip "modules are missing from the packages ${packages[*]}"
+python3 "$here/pick_modules.py" "$new/kernel" "$new/modules" "${modules[@]}" ||
+	skip "modules are missing from the packages ${packages[*]}"
 
 rm -rf "${new:?}"/{kernel,archives,lists,etc,status,apt.conf,pkgcache.bin,srcpkgcache.bin}
 echo "$wanted" >"$new/stamp"

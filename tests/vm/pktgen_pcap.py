@@ -17,20 +17,22 @@ class Packet:
     wire_len: int
 
 
-def read_pktgen_pcap(path):
-    """All packets in file order. ValueError: not a pcap, one cut inside a record, or a packet that pktgen did not send."""
+def read_pktgen_pcap(path, may_be_cut=False):
+    """All packets in file order, up to where it is cut if it may be. ValueError: not a pcap, one cut inside a record, or a packet that
+    pktgen did not send."""
     data = path.read_bytes()
     units = {0xA1B2C3D4: 1000, 0xA1B23C4D: 1}
     if len(data) < 24 or (magic := struct.unpack_from("<I", data)[0]) not in units:
         raise ValueError("no pcap header")
     packets, at = [], 24
     while at < len(data):
-        if at + 16 > len(data):
-            raise ValueError(f"cut inside the header of record {len(packets)}")
-        seconds, fraction, cap_len, wire_len = struct.unpack_from("<IIII", data, at)
-        at += 16
-        if at + cap_len > len(data):
+        header = struct.unpack_from("<IIII", data, at) if at + 16 <= len(data) else None
+        if not header or at + 16 + header[2] > len(data):
+            if may_be_cut:
+                break
             raise ValueError(f"cut inside record {len(packets)}")
+        seconds, fraction, cap_len, wire_len = header
+        at += 16
         frame = data[at:at + cap_len]
         at += cap_len
         if cap_len < UDP_PAYLOAD + 16:

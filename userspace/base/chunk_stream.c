@@ -20,6 +20,11 @@ static void pieces_add(struct chunk_pieces *pieces, size_t end, uint64_t records
 	pieces->piece[pieces->count++] = (struct chunk_piece){ .end = end, .records = records, .chunk = chunk };
 }
 
+static size_t pieces_bytes(const struct chunk_pieces *pieces)
+{
+	return pieces->count ? pieces->piece[pieces->count - 1].end : 0;
+}
+
 /* Of a write that ended after `done` bytes: counts what is in the file, and gives the chunks back. Returns the end of the last whole
  * piece, 0 if there is none. */
 static size_t pieces_settle(struct chunk_stream *stream, struct chunk_pieces *pieces, size_t done)
@@ -57,22 +62,23 @@ static void write_settle(struct chunk_stream *stream, struct chunk_pieces *piece
 	}
 }
 
-static void write_start(struct chunk_stream *stream, uint64_t offset, unsigned iov_count, size_t bytes)
+/* `done` of the bytes are in the file already, and not in iov. */
+static void write_start(struct chunk_stream *stream, uint64_t offset, unsigned iov_count, size_t done, size_t bytes)
 {
 	struct outfile_place place;
 	int error = outfile_place(stream->file, &place);
 
 	stream->write_start = stream->staged ? offset : place.offset;
 	stream->write_bytes = bytes;
-	stream->write_done = 0;
-	if (error) {
-		write_settle(stream, &stream->pieces, 0, error);
+	stream->write_done = done;
+	if (error || done == bytes) {
+		write_settle(stream, &stream->pieces, done, error);
 		return;
 	}
 	stream->write = (struct file_write){
 		.fd = place.fd,
 		.seekable = place.seekable,
-		.offset = stream->write_start,
+		.offset = stream->write_start + done,
 		.iov = stream->iov,
 		.iov_count = iov_count,
 		.owner = stream,
@@ -101,9 +107,13 @@ static void write_continue(struct chunk_stream *stream, size_t done)
 
 static void direct_refuse(struct chunk_stream *stream, int error)
 {
-	log_warning("%s: no direct I/O to \"%s\": %s; writing through the page cache", stream->what, outfile_path(stream->file),
-		error == -EINVAL ? "its file system has none" : strerror(-error));
+	const char *why = error == -EINVAL ? "its file system has none" : error == -ESPIPE ? "it is no file" : strerror(-error);
+
 	stream->direct_refused = true;
+	if (stream->direct_proven) /* then it is this write that could not be: a limit that is no multiple of a block, ... */
+		return;
+	log_warning("%s: no direct I/O to \"%s\": %s; it is written through the page cache", stream->what,
+		outfile_path(stream->file), why);
 }
 
 /* The file at hand has just begun, and holds the head. */
@@ -126,13 +136,47 @@ static void direct_begin(struct chunk_stream *stream)
 	stream->base = 0;
 }
 
-/* Whole blocks go; what is left over begins the other buffer. */
+/* Bytes [tail_done, end) of the stage through the page cache: less than a block, a few times a second at most, so at once. Returns an
+ * error; *done is the end of what is in the file. */
+static int direct_write_cached(struct chunk_stream *stream, size_t end, size_t *done)
+{
+	const uint8_t *data = stream->stage[stream->filling].data;
+	struct outfile_place place;
+	int error = outfile_place(stream->file, &place);
+
+	*done = stream->tail_done;
+	if (!error && !stream->direct_refused)
+		error = outfile_set_direct(stream->file, false);
+	while (!error && *done < end) {
+		ssize_t n = pwrite(place.fd, data + *done, end - *done, (off_t)(stream->base + *done));
+		if (n > 0)
+			*done += (size_t)n;
+		else if (n == 0 || errno != EINTR)
+			error = n ? -errno : -EIO;
+	}
+	if (!error && !stream->direct_refused)
+		error = outfile_set_direct(stream->file, true);
+	return error;
+}
+
+/*
+ * Whole blocks go; what is left over begins the other buffer. A block of which a part went through the page cache is completed there:
+ * were it written past it, one who reads the file meanwhile could see the cached page, which has zeros behind that part.
+ */
 static void direct_start(struct chunk_stream *stream)
 {
 	struct chunk_stage *from = &stream->stage[stream->filling], *to = &stream->stage[!stream->filling];
-	size_t whole = from->fill & ~(CHUNK_ALIGN - 1);
+	size_t whole = from->fill & ~(CHUNK_ALIGN - 1), done = 0;
 	uint64_t offset = stream->base;
 
+	if (stream->tail_done > 0) {
+		int error = direct_write_cached(stream, CHUNK_ALIGN, &done);
+		if (error) {
+			stream->write_start = offset;
+			write_settle(stream, &from->pieces, done, error);
+			return;
+		}
+	}
 	to->fill = from->fill - whole;
 	to->pieces.count = 0;
 	memcpy(to->data, from->data + whole, to->fill);
@@ -147,34 +191,19 @@ static void direct_start(struct chunk_stream *stream)
 	stream->filling = !stream->filling;
 	stream->base += whole;
 	stream->tail_done = 0;
-	stream->iov[0] = (struct iovec){ .iov_base = from->data, .iov_len = whole };
-	write_start(stream, offset, 1, whole);
+	stream->iov[0] = (struct iovec){ .iov_base = from->data + done, .iov_len = whole - done };
+	write_start(stream, offset, 1, done, whole);
 }
 
-/* Less than a block goes through the page cache; the next direct write begins with the same bytes once more. At most 4 KiB, and no
- * more than a few times a second: done at once. */
+/* The last bytes, no whole block. */
 static void direct_write_tail(struct chunk_stream *stream)
 {
 	struct chunk_stage *stage = &stream->stage[stream->filling];
-	struct outfile_place place;
-	int error = outfile_place(stream->file, &place);
-	size_t done = 0;
+	size_t done;
+	int error = direct_write_cached(stream, stage->fill, &done);
 
 	stream->write_start = stream->base;
-	if (!error && !stream->direct_refused)
-		error = outfile_set_direct(stream->file, false);
-	while (!error && done < stage->fill) {
-		ssize_t n = pwrite(place.fd, stage->data + done, stage->fill - done, (off_t)(stream->base + done));
-		if (n > 0)
-			done += (size_t)n;
-		else if (n == 0 || errno != EINTR)
-			error = n ? -errno : -EIO;
-	}
 	write_settle(stream, &stage->pieces, done, error);
-	if (!error && !stream->direct_refused)
-		error = outfile_set_direct(stream->file, true);
-	if (error)
-		stream_fail(stream, error);
 	stream->tail_done = stage->fill;
 	stream->flush = false;
 }
@@ -190,11 +219,12 @@ static void chunk_pop(struct chunk_stream *stream)
 
 static bool batch_has_room(const struct chunk_stream *stream)
 {
-	const struct chunk_stage *stage = &stream->stage[stream->filling];
+	const struct chunk_pieces *pieces = stream->staged ? &stream->stage[stream->filling].pieces : &stream->pieces;
+	size_t bytes = stream->staged ? stream->stage[stream->filling].fill : pieces_bytes(pieces);
 
-	if (stream->staged)
-		return stage->fill < STAGE_BYTES && stage->pieces.count < STREAM_PIECES;
-	return !stream->busy && stream->pieces.count < STREAM_PIECES;
+	if (!stream->staged && stream->busy)
+		return false;
+	return bytes < WRITE_BYTES && pieces->count < STREAM_PIECES;
 }
 
 /* `bytes` of a chunk, of which `whole` is true if they are its last. */
@@ -215,7 +245,7 @@ static void batch_add(struct chunk_stream *stream, struct chunk *chunk, size_t b
 			chunk_release(chunk);
 		return;
 	}
-	size_t start = pieces->count ? pieces->piece[pieces->count - 1].end : 0;
+	size_t start = pieces_bytes(pieces);
 	stream->iov[pieces->count] = (struct iovec){ .iov_base = data, .iov_len = bytes };
 	pieces_add(pieces, start + bytes, records, whole ? chunk : NULL);
 }
@@ -318,7 +348,7 @@ static bool stream_work(struct chunk_stream *stream, bool ending)
 	if (stream->busy)
 		return false;
 	if (!stream->staged && stream->pieces.count > 0) {
-		write_start(stream, 0, stream->pieces.count, stream->pieces.piece[stream->pieces.count - 1].end);
+		write_start(stream, 0, stream->pieces.count, 0, pieces_bytes(&stream->pieces));
 		return true;
 	}
 	if (stream->staged && stage->fill >= CHUNK_ALIGN) {
@@ -364,6 +394,7 @@ void stream_done(struct chunk_stream *stream)
 		error = result ? (int)result : -EIO;
 	else
 		stream->write_done += (size_t)result;
+	stream->direct_proven |= stream->staged && !error && !stream->direct_refused;
 	if (!error && stream->write_done < stream->write_bytes) {
 		write_continue(stream, (size_t)result);
 		return;
@@ -392,7 +423,7 @@ int stream_init(struct chunk_stream *stream)
 	if (!stream->options.direct)
 		return 0;
 	for (unsigned i = 0; i < 2; i++) {
-		stream->stage[i].data = aligned_alloc(CHUNK_ALIGN, STAGE_BYTES + OUTFILE_CHUNK + CHUNK_ALIGN);
+		stream->stage[i].data = aligned_alloc(CHUNK_ALIGN, WRITE_BYTES + OUTFILE_CHUNK + CHUNK_ALIGN);
 		if (!stream->stage[i].data)
 			return -ENOMEM;
 	}

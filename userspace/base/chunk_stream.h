@@ -7,8 +7,10 @@
 #include "chunk_writer.h"
 #include "file_ring.h"
 
-#define STREAM_PIECES 32                /* of chunks, in one write */
-#define STAGE_BYTES   ((size_t)4 << 20) /* a direct write at most: long enough that the pause between two does not count */
+#define STREAM_PIECES 32 /* of chunks, in one write */
+/* About as much goes into one write: enough that the pause between two does not count (1 ms at 4 GB/s), and not so much that lanes
+ * wait long for the chunks in it. */
+#define WRITE_BYTES ((size_t)4 << 20)
 
 /* What a write holds of one chunk. */
 struct chunk_piece {
@@ -63,6 +65,7 @@ struct chunk_stream {
 
 	bool staged;         /* the file at hand is written from the stages */
 	bool direct_refused; /* but through the page cache after all; said */
+	bool direct_proven;  /* a direct write has come to its end */
 	bool flush;          /* what is no whole block shall go out, too */
 	unsigned filling;    /* stage */
 	struct chunk_stage stage[2];

@@ -190,7 +190,7 @@ static void *writer_run(void *argument)
 
 /* --- setup ----------------------------------------------------------------------------------------------------------- */
 
-static int writer_start(struct chunk_writer *writer)
+int chunk_writer_start(struct chunk_writer *writer)
 {
 	sigset_t all, before;
 
@@ -200,7 +200,9 @@ static int writer_start(struct chunk_writer *writer)
 	int error = -pthread_create(&writer->thread, NULL, writer_run, writer);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	writer->running = error == 0;
-	if (!error)
+	if (error)
+		log_error("%s: cannot start the thread that writes: %s", writer->what, strerror(-error));
+	else
 		pthread_setname_np(writer->thread, "writer");
 	return error;
 }
@@ -215,15 +217,13 @@ int chunk_writer_open(const char *what, bool uring, struct chunk_writer **writer
 	memset(made, 0, sizeof(*made));
 	made->what = what;
 	error = file_ring_open(uring, &made->ring);
-	if (!error)
-		error = writer_start(made);
 	if (error)
 		goto fail;
 	*writer = made;
 	return 0;
 fail:
-	log_error("%s: cannot start the thread that writes: %s", what, strerror(-error));
-	chunk_writer_close(made);
+	log_error("%s: cannot prepare writing: %s", what, strerror(-error));
+	free(made);
 	return error;
 }
 
@@ -283,9 +283,12 @@ int chunk_writer_add_pool(struct chunk_writer *writer, unsigned count, bool pati
 
 void chunk_writer_finish(struct chunk_writer *writer)
 {
-	if (!writer->running)
+	if (__atomic_exchange_n(&writer->ending, true, __ATOMIC_RELEASE))
 		return;
-	__atomic_store_n(&writer->ending, true, __ATOMIC_RELEASE);
+	if (!writer->running) {
+		writer_run(writer);
+		return;
+	}
 	file_ring_wake(writer->ring);
 	pthread_join(writer->thread, NULL);
 	writer->running = false;

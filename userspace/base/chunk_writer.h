@@ -62,8 +62,11 @@ struct chunk_stream_report {
 	int error;      /* 0, or the first one */
 };
 
-/* `what` is for messages; `uring` false: without io_uring. 0 or a negative errno, logged. */
+/* `what` is for messages; `uring` false: without io_uring. No thread runs yet. 0 or a negative errno, logged. */
 int chunk_writer_open(const char *what, bool uring, struct chunk_writer **writer);
+/* Begins the thread, with the capabilities of the caller: before lanes run, and after privileges are given up. 0 or a negative errno,
+ * logged. */
+int chunk_writer_start(struct chunk_writer *writer);
 /* Control thread, also while the writer runs. 0 or a negative errno, logged; the file is still the caller's then. */
 int chunk_writer_add_stream(struct chunk_writer *writer, const struct chunk_stream_options *options, struct chunk_stream **stream);
 /* `count` chunks, in memory from the start. `patient`: chunk_take() waits for one, and nothing is lost; else it has none then. */
@@ -78,7 +81,7 @@ bool chunk_stream_failed(const struct chunk_stream *stream);
 /* Any thread: behind what was submitted so far, outfile_reopen(). Does not wait for it. */
 void chunk_stream_reopen(struct chunk_stream *stream);
 
-/* Writes what was submitted, and ends the thread. No more calls but the following two, for each stream and for the writer. */
+/* Writes what was submitted (if it was never started, on this thread), and ends the thread. No more calls but the following two, for each stream and for the writer. */
 void chunk_writer_finish(struct chunk_writer *writer);
 /* After chunk_writer_finish(). *file: the one at hand, the caller's again, or NULL. */
 void chunk_stream_finish(struct chunk_stream *stream, struct chunk_stream_report *report, struct outfile **file);

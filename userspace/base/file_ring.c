@@ -11,11 +11,11 @@
 #include <liburing.h>
 #endif
 
+#define RETRY_US 1000 /* after the kernel had no memory for a write */
+
 struct file_ring {
 	int wake_fd;
 	bool uring;
-	bool armed;         /* a poll of wake_fd is under way */
-	unsigned under_way; /* writes given to the kernel */
 	unsigned waiting;
 	struct file_write *writes[FILE_RING_WRITES]; /* [waiting]: to be done by this thread */
 #ifdef FLOWLANE_URING
@@ -37,14 +37,7 @@ static void file_write_now(struct file_write *write)
 
 static int uring_open(struct file_ring *ring)
 {
-	int error = io_uring_queue_init(2 * FILE_RING_WRITES, &ring->io, 0);
-
-	/* Waiting with a timeout came with 5.11; what there is before that is not worth the trouble. */
-	if (!error && !(ring->io.features & IORING_FEAT_EXT_ARG)) {
-		io_uring_queue_exit(&ring->io);
-		error = -ENOSYS;
-	}
-	return error;
+	return io_uring_queue_init(FILE_RING_WRITES, &ring->io, 0);
 }
 
 static void uring_close(struct file_ring *ring)
@@ -70,54 +63,32 @@ static bool uring_start(struct file_ring *ring, struct file_write *write)
 		return false;
 	io_uring_prep_writev(sqe, write->fd, write->iov, write->iov_count, write->offset);
 	io_uring_sqe_set_data(sqe, write);
-	ring->under_way++;
 	return true;
 }
 
-static void uring_arm(struct file_ring *ring)
+/* False: the kernel did not take all of it (EAGAIN, EBUSY); the next time. */
+static bool uring_submit(struct file_ring *ring)
 {
-	struct io_uring_sqe *sqe = ring->armed ? NULL : uring_sqe(ring);
-
-	if (!sqe)
-		return;
-	io_uring_prep_poll_add(sqe, ring->wake_fd, POLLIN);
-	io_uring_sqe_set_data(sqe, NULL);
-	ring->armed = true;
+	io_uring_submit(&ring->io);
+	return io_uring_sq_ready(&ring->io) == 0;
 }
 
-/* EINTR, EAGAIN, EBUSY, ETIME: what is complete is looked at, and the caller comes again. */
-static void uring_submit(struct file_ring *ring, bool wait, unsigned timeout_us)
-{
-	struct __kernel_timespec timeout = { .tv_sec = timeout_us / 1000000, .tv_nsec = timeout_us % 1000000 * 1000 };
-	struct io_uring_cqe *cqe;
-
-	if (!wait)
-		io_uring_submit(&ring->io);
-	else
-		io_uring_submit_and_wait_timeout(&ring->io, &cqe, 1, timeout_us ? &timeout : NULL, NULL);
-}
-
-static unsigned uring_reap(struct file_ring *ring, bool wait, unsigned timeout_us, struct file_write **done, unsigned max)
+static unsigned uring_reap(struct file_ring *ring, struct file_write **done, unsigned max)
 {
 	struct io_uring_cqe *cqe;
 	unsigned n = 0;
 
-	uring_arm(ring);
-	uring_submit(ring, wait, timeout_us);
 	while (n < max && io_uring_peek_cqe(&ring->io, &cqe) == 0) {
-		struct file_write *write = io_uring_cqe_get_data(cqe);
-		if (write) {
-			write->result = cqe->res;
-			done[n++] = write;
-			ring->under_way--;
-		} else {
-			eventfd_t ignored;
-			ring->armed = false;
-			eventfd_read(ring->wake_fd, &ignored);
-		}
+		done[n] = io_uring_cqe_get_data(cqe);
+		done[n++]->result = cqe->res;
 		io_uring_cqe_seen(&ring->io, cqe);
 	}
 	return n;
+}
+
+static int uring_fd(const struct file_ring *ring)
+{
+	return ring->io.ring_fd;
 }
 
 #else
@@ -140,14 +111,24 @@ static bool uring_start(struct file_ring *ring, struct file_write *write)
 	return false;
 }
 
-static unsigned uring_reap(struct file_ring *ring, bool wait, unsigned timeout_us, struct file_write **done, unsigned max)
+static bool uring_submit(struct file_ring *ring)
 {
 	(void)ring;
-	(void)wait;
-	(void)timeout_us;
+	return true;
+}
+
+static unsigned uring_reap(struct file_ring *ring, struct file_write **done, unsigned max)
+{
+	(void)ring;
 	(void)done;
 	(void)max;
 	return 0;
+}
+
+static int uring_fd(const struct file_ring *ring)
+{
+	(void)ring;
+	return -1;
 }
 
 #endif
@@ -181,13 +162,17 @@ void file_ring_start(struct file_ring *ring, struct file_write *write)
 	ring->writes[ring->waiting++] = write;
 }
 
-static void wake_wait(struct file_ring *ring, unsigned timeout_us)
+/* Both descriptors are polled, rather than one inside the other: the same for both engines, and debuggers that run one thread at a
+ * time know that poll() waits. */
+static void ring_sleep(struct file_ring *ring, unsigned timeout_us)
 {
 	struct timespec timeout = { .tv_sec = timeout_us / 1000000, .tv_nsec = timeout_us % 1000000 * 1000 };
-	struct pollfd poll_fd = { .fd = ring->wake_fd, .events = POLLIN };
+	struct pollfd fds[2] = { { .fd = ring->wake_fd, .events = POLLIN }, { .fd = -1, .events = POLLIN } };
 	eventfd_t ignored;
 
-	if (ppoll(&poll_fd, 1, timeout_us ? &timeout : NULL, NULL) > 0)
+	if (ring->uring)
+		fds[1].fd = uring_fd(ring);
+	if (ppoll(fds, 2, timeout_us ? &timeout : NULL, NULL) > 0 && fds[0].revents)
 		eventfd_read(ring->wake_fd, &ignored);
 }
 
@@ -195,14 +180,18 @@ unsigned file_ring_wait(struct file_ring *ring, unsigned timeout_us, struct file
 {
 	unsigned n = 0;
 
+	if (ring->uring && !uring_submit(ring))
+		timeout_us = RETRY_US;
 	while (n < max && ring->waiting > 0) {
 		done[n] = ring->writes[--ring->waiting];
 		file_write_now(done[n++]);
 	}
 	if (ring->uring)
-		n += uring_reap(ring, n == 0, timeout_us, done + n, max - n);
-	else if (n == 0)
-		wake_wait(ring, timeout_us);
+		n += uring_reap(ring, done + n, max - n);
+	if (n == 0)
+		ring_sleep(ring, timeout_us);
+	if (n == 0 && ring->uring)
+		n = uring_reap(ring, done, max);
 	return n;
 }
 

@@ -219,7 +219,7 @@ int outfile_set_direct(struct outfile *file, bool direct)
 	int flags = fcntl(file->fd, F_GETFL);
 
 	if (!file->regular)
-		return -EINVAL;
+		return -ESPIPE;
 	if (flags < 0 || fcntl(file->fd, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) < 0)
 		return -errno;
 	return 0;

@@ -68,7 +68,7 @@ int outfile_place(struct outfile *file, struct outfile_place *place);
  * is logged, and what was cut off is taken back. */
 void outfile_wrote(struct outfile *file, size_t bytes, int error);
 /* Past the page cache from now on, or no longer: then address, length and offset of writes are multiples of 4096. 0, or a negative
- * errno, not logged: the file system does not do that. */
+ * errno, not logged: -EINVAL if the file system does not do that, -ESPIPE if there is none behind it. */
 int outfile_set_direct(struct outfile *file, bool direct);
 const char *outfile_path(const struct outfile *file); /* as the user gave it */
 

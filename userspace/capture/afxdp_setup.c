@@ -20,8 +20,8 @@ static const struct source_ops afxdp_source_ops = {
 	.close = afxdp_close,
 };
 
-int afxdp_source_open(struct afxdp_source *source, struct xsk_queue *queue, unsigned share, const struct afxdp_control *control,
-	const struct afxdp_port *port, uint32_t joined_bytes)
+int afxdp_source_open(
+	struct afxdp_source *source, struct xsk_queue *queue, unsigned share, const struct afxdp_port *port, uint32_t joined_bytes)
 {
 	*source = (struct afxdp_source){
 		.base = { .ops = &afxdp_source_ops,
@@ -32,7 +32,6 @@ int afxdp_source_open(struct afxdp_source *source, struct xsk_queue *queue, unsi
 				.ts_source = "xdp" } },
 		.xsk = &queue->share[share],
 		.queue = queue,
-		.control = control,
 		.port = port,
 		.joined_bytes = joined_bytes,
 	};

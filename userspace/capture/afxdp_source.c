@@ -22,82 +22,97 @@
 
 /* --- time stamps ------------------------------------------------------------------------------------------------------- */
 
-/* What turns stamps into UNIX time, for one batch. */
+/* What turns stamps into UNIX time, for one batch. Stays in registers: no function that is not inlined gets its address. */
 struct stamps {
 	uint64_t offset_ns; /* UNIX - MONOTONIC */
 	uint64_t last_ns;   /* of the frame before: a lane's time does not run backwards */
-	uint64_t now_ns;    /* 0: not asked for yet */
-	unsigned kinds;
+	unsigned usual;     /* frames that the XDP program stamped */
+	bool clear;         /* see struct afxdp_port */
 };
 
-static void stamps_begin(struct stamps *stamps, const struct afxdp_source *source)
+static struct stamps stamps_begin(struct afxdp_source *source)
 {
-	*stamps = (struct stamps){ .offset_ns = live_clock_offset(&source->control->clock), .last_ns = source->last_ns };
+	source->batch_ns = 0;
+	return (struct stamps){
+		.offset_ns = live_clock_offset(source->port->clock),
+		.last_ns = source->last_ns,
+		.clear = __atomic_load_n(&source->port->meta_missing, __ATOMIC_RELAXED),
+	};
 }
 
-static void stamps_end(const struct stamps *stamps, struct afxdp_source *source)
+static void source_add_kind(struct afxdp_source *source, enum frame_ts kind)
 {
-	source->last_ns = stamps->last_ns;
-	if (unlikely(stamps->kinds & ~source->kinds))
-		__atomic_store_n(&source->kinds, source->kinds | stamps->kinds, __ATOMIC_RELAXED);
+	unsigned bit = 1u << kind;
+
+	if (unlikely(!(source->kinds & bit)))
+		__atomic_store_n(&source->kinds, source->kinds | bit, __ATOMIC_RELAXED);
 }
 
-static uint64_t stamps_now(struct stamps *stamps)
+static void stamps_end(struct stamps stamps, struct afxdp_source *source)
 {
-	if (!stamps->now_ns)
-		stamps->now_ns = clock_monotonic_ns() + stamps->offset_ns;
-	return stamps->now_ns;
+	source->last_ns = stamps.last_ns;
+	if (stamps.usual)
+		source_add_kind(source, FRAME_TS_KTIME);
 }
 
 /* All but the usual kind: no stamp, or the NIC's, which is worth what its clock is worth. */
-static __attribute__((noinline)) uint64_t stamps_other(
-	struct stamps *stamps, const struct afxdp_source *source, const struct frame_meta *meta)
+static __attribute__((noinline)) uint64_t stamp_other(
+	struct afxdp_source *source, const struct frame_meta *meta, uint64_t offset_ns)
 {
-	uint64_t now_ns = stamps_now(stamps);
-
+	if (!source->batch_ns)
+		source->batch_ns = clock_monotonic_ns() + offset_ns;
 	if (meta->ts_kind == FRAME_TS_HARDWARE) {
 		uint64_t ts_ns = meta->ts_ns + (uint64_t)__atomic_load_n(&source->port->nic_offset_ns, __ATOMIC_RELAXED);
-		if (ts_ns - (now_ns - NIC_SLACK) < 2 * NIC_SLACK) {
-			stamps->kinds |= 1u << FRAME_TS_HARDWARE;
+		if (ts_ns - (source->batch_ns - NIC_SLACK) < 2 * NIC_SLACK) {
+			source_add_kind(source, FRAME_TS_HARDWARE);
 			return ts_ns;
 		}
 	}
-	stamps->kinds |= 1u << FRAME_TS_NONE;
-	return now_ns;
+	source_add_kind(source, FRAME_TS_NONE);
+	return source->batch_ns;
 }
 
 /* --- frames ------------------------------------------------------------------------------------------------------------ */
 
 static void frame_prefetch(const uint8_t *data)
 {
-	__builtin_prefetch(data - sizeof(struct frame_meta), 1); /* we write to it */
-	__builtin_prefetch(data + 48);
+	/* When the kernel copies these are one line, the first of a pair (XSK_COPY_HEADROOM), and CPUs fetch pairs by themselves.
+	 * Asking for the second line, too, takes as long as all the rest of a frame of 64 bytes. */
+	__builtin_prefetch(data - sizeof(struct frame_meta));
+	__builtin_prefetch(data);
 }
 
-static void frame_fill(
-	struct frame *frame, uint8_t *data, uint32_t length, struct stamps *stamps, const struct afxdp_source *source)
+static inline __attribute__((always_inline)) void frame_fill(
+	struct frame *frame, uint8_t *data, uint32_t length, struct stamps *stamps, struct afxdp_source *source)
 {
 	struct frame_meta *meta = (struct frame_meta *)(void *)(data - sizeof(*meta));
+	uint32_t wire_len = length;
 	uint64_t ts_ns;
 
-	*frame = (struct frame){ .data = data, .cap_len = length, .wire_len = length, .link = LINK_ETHERNET };
+	frame->link = LINK_ETHERNET; /* these four are one store */
+	frame->vlan_tci = 0;
+	frame->vlan_tpid = 0;
+	frame->unused = 0;
 	if (likely(meta->ts_kind == FRAME_TS_KTIME)) {
 		ts_ns = meta->ts_ns + stamps->offset_ns;
-		stamps->kinds |= 1u << FRAME_TS_KTIME;
+		stamps->usual++;
 	} else {
-		ts_ns = stamps_other(stamps, source, meta);
+		ts_ns = stamp_other(source, meta, stamps->offset_ns);
 	}
 	if (likely(meta->ts_kind != FRAME_TS_NONE)) {
-		if (meta->wire_len)
-			frame->wire_len = meta->wire_len;
+		wire_len = meta->wire_len ? meta->wire_len : length;
 		if (unlikely(meta->vlan_tpid)) {
 			frame->vlan_tci = meta->vlan_tci;
 			frame->vlan_tpid = meta->vlan_tpid == 2 ? 0x88a8 : 0x8100;
 		}
-		meta->ts_kind = FRAME_TS_NONE; /* it may come back without metadata */
+		if (unlikely(stamps->clear))
+			meta->ts_kind = FRAME_TS_NONE; /* it may come back without metadata */
 	}
 	stamps->last_ns = ts_ns > stamps->last_ns ? ts_ns : stamps->last_ns;
+	frame->data = data;
 	frame->ts_ns = stamps->last_ns;
+	frame->cap_len = length;
+	frame->wire_len = wire_len;
 }
 
 /* --- buffers on their way back ----------------------------------------------------------------------------------------- */
@@ -119,7 +134,7 @@ static void fill_unlock(struct xsk_queue *queue)
 
 static void stash_put(struct afxdp_source *source, uint64_t address)
 {
-	source->stash[source->stashed++] = address; /* the kernel finds the buffer's start by itself */
+	source->stash[source->stashed++] = address;
 }
 
 /* Gives the stash to the kernel. If another lane is at the fill ring just now it waits until next time, unless `wait`. */
@@ -141,12 +156,25 @@ static void stash_flush(struct afxdp_source *source, bool wait)
 		fill_unlock(queue);
 }
 
-void afxdp_release(struct source *base, const struct frame *frames, unsigned n)
+/* The usual case: one lane, one buffer a frame. */
+static void release_direct(struct xsk_queue *queue, const struct frame *frames, unsigned n)
 {
-	struct afxdp_source *source = (struct afxdp_source *)base;
-	struct xsk_queue *queue = source->queue;
 	const uint8_t *area = queue->memory.area;
-	const size_t bytes = queue->memory.bytes;
+	uint64_t *ring = queue->fill.ring;
+	const uint32_t mask = queue->fill.mask;
+	uint32_t at;
+
+	if (unlikely(xsk_ring_prod__reserve(&queue->fill, n, &at) != n))
+		return; /* never: it has room for all buffers */
+	for (unsigned i = 0; i < n; i++)
+		ring[(at + i) & mask] = (uint64_t)(frames[i].data - area); /* the kernel finds the buffer's start by itself */
+	xsk_ring_prod__submit(&queue->fill, n);
+}
+
+static void release_stashed(struct afxdp_source *source, const struct frame *frames, unsigned n)
+{
+	const uint8_t *area = source->queue->memory.area;
+	const size_t bytes = source->queue->memory.bytes;
 
 	for (unsigned i = 0; i < n; i++) {
 		size_t address = (size_t)(frames[i].data - area);
@@ -154,6 +182,17 @@ void afxdp_release(struct source *base, const struct frame *frames, unsigned n)
 			stash_put(source, address);
 	}
 	stash_flush(source, source->stashed > AFXDP_STASH - AFXDP_WINDOW - FLOWLANE_BATCH);
+}
+
+void afxdp_release(struct source *base, const struct frame *frames, unsigned n)
+{
+	struct afxdp_source *source = (struct afxdp_source *)base;
+	struct xsk_queue *queue = source->queue;
+
+	if (likely(!queue->shared && !source->joined))
+		release_direct(queue, frames, n);
+	else
+		release_stashed(source, frames, n);
 	if (unlikely(xsk_ring_prod__needs_wakeup(&queue->fill)))
 		xsk_kick(source->xsk);
 }
@@ -163,24 +202,25 @@ void afxdp_release(struct source *base, const struct frame *frames, unsigned n)
 static unsigned take_single(struct afxdp_source *source, struct frame *frames, unsigned n)
 {
 	struct xsk_ring_cons *rx = &source->xsk->rx;
+	const struct xdp_desc *ring = rx->ring;
+	const uint32_t mask = rx->mask;
 	uint8_t *area = source->queue->memory.area;
-	struct stamps stamps;
 	uint32_t at;
 	unsigned got = xsk_ring_cons__peek(rx, n, &at);
 
 	if (!got)
 		return 0;
 	for (unsigned i = 0; i < got && i < AHEAD; i++)
-		frame_prefetch(area + xsk_ring_cons__rx_desc(rx, at + i)->addr);
-	stamps_begin(&stamps, source);
+		frame_prefetch(area + ring[(at + i) & mask].addr);
+	struct stamps stamps = stamps_begin(source);
 	for (unsigned i = 0; i < got; i++) {
-		const struct xdp_desc *desc = xsk_ring_cons__rx_desc(rx, at + i);
+		const struct xdp_desc *desc = &ring[(at + i) & mask];
 		if (i + AHEAD < got)
-			frame_prefetch(area + xsk_ring_cons__rx_desc(rx, at + i + AHEAD)->addr);
+			frame_prefetch(area + ring[(at + i + AHEAD) & mask].addr);
 		frame_fill(&frames[i], area + desc->addr, desc->len, &stamps, source);
 	}
 	xsk_ring_cons__release(rx, got);
-	stamps_end(&stamps, source);
+	stamps_end(stamps, source);
 	counter_add(&source->frames, got);
 	return got;
 }
@@ -226,7 +266,8 @@ static bool joined_copy(struct afxdp_source *source, uint32_t at, unsigned parts
 }
 
 /* The frame at `at`, of `parts` descriptors. False: none came of it. */
-static bool take_one(struct afxdp_source *source, uint32_t at, unsigned parts, struct frame *frame, struct stamps *stamps)
+static inline __attribute__((always_inline)) bool take_one(
+	struct afxdp_source *source, uint32_t at, unsigned parts, struct frame *frame, struct stamps *stamps)
 {
 	const struct xdp_desc *desc = xsk_ring_cons__rx_desc(&source->xsk->rx, at);
 
@@ -242,17 +283,16 @@ static bool take_one(struct afxdp_source *source, uint32_t at, unsigned parts, s
 	return whole;
 }
 
-static unsigned take_joined(struct afxdp_source *source, struct frame *frames, unsigned n)
+static __attribute__((noinline)) unsigned take_joined(struct afxdp_source *source, struct frame *frames, unsigned n)
 {
 	struct xsk_ring_cons *rx = &source->xsk->rx;
-	struct stamps stamps;
 	uint32_t at;
 	unsigned there = xsk_ring_cons__peek(rx, AFXDP_WINDOW, &at), used = 0, got = 0;
 
 	if (!there)
 		return 0;
 	source->joined_used = 0;
-	stamps_begin(&stamps, source);
+	struct stamps stamps = stamps_begin(source);
 	while (used < there && got < n) {
 		unsigned parts = joined_parts(rx, at + used, there - used);
 		if (!parts)
@@ -268,7 +308,7 @@ static unsigned take_joined(struct afxdp_source *source, struct frame *frames, u
 	}
 	xsk_ring_cons__cancel(rx, there - used);
 	xsk_ring_cons__release(rx, used);
-	stamps_end(&stamps, source);
+	stamps_end(stamps, source);
 	counter_add(&source->frames, got);
 	return got;
 }
@@ -327,10 +367,10 @@ static bool afxdp_spin(const struct afxdp_source *source)
 
 static int afxdp_wait(struct afxdp_source *source, struct frame *frames, unsigned n)
 {
-	int phase = __atomic_load_n(&source->control->phase, __ATOMIC_ACQUIRE);
+	int phase = __atomic_load_n(&source->port->phase, __ATOMIC_ACQUIRE);
 
 	if (phase == AFXDP_WAITING) {
-		afxdp_sleep(source->control->wake);
+		afxdp_sleep(source->port->wake);
 		return 0;
 	}
 	stash_flush(source, true);
@@ -349,7 +389,7 @@ int afxdp_rx_batch(struct source *base, struct frame *frames, unsigned n)
 {
 	struct afxdp_source *source = (struct afxdp_source *)base;
 
-	if (likely(__atomic_load_n(&source->control->phase, __ATOMIC_ACQUIRE) == AFXDP_RUNNING)) {
+	if (likely(__atomic_load_n(&source->port->phase, __ATOMIC_ACQUIRE) == AFXDP_RUNNING)) {
 		unsigned got = afxdp_take(source, frames, n);
 		if (likely(got))
 			return (int)got;
@@ -367,7 +407,7 @@ void afxdp_stats(const struct source *base, struct source_stats *stats)
 uint64_t afxdp_now_ns(struct source *base)
 {
 	struct afxdp_source *source = (struct afxdp_source *)base;
-	uint64_t now_ns = clock_monotonic_ns() + live_clock_offset(&source->control->clock);
+	uint64_t now_ns = clock_monotonic_ns() + live_clock_offset(source->port->clock);
 
 	return now_ns > source->last_ns ? now_ns : source->last_ns;
 }

@@ -19,17 +19,19 @@ enum afxdp_phase {
 	AFXDP_ENDING, /* nothing more is put into the rings: hand out what is there, then SOURCE_END */
 };
 
-/* What all sources of a capture look at. */
-struct afxdp_control {
-	struct live_clock clock;
-	int phase; /* enum afxdp_phase; written by control: release, read by the lanes: acquire */
-	int wake;  /* eventfd, readable as soon as the phase is not AFXDP_WAITING any more */
-};
-
-/* What the sources of one interface look at; written by control, relaxed atomics. */
+/* What the sources of one interface look at. Written by control. */
 struct afxdp_port {
-	int64_t nic_offset_ns; /* UNIX - the NIC's clock */
-	bool busy_poll;        /* cleared if it does not work */
+	const struct live_clock *clock; /* of the capture */
+	int64_t nic_offset_ns;          /* UNIX - the NIC's clock; relaxed atomic */
+	bool busy_poll;                 /* cleared if it does not work; relaxed atomic */
+	/*
+	 * Frames came without metadata: what a buffer's last frame had must be wiped. Set when the program's counters show it, which
+	 * no driver is known to do now and then (those without are always without). Wiping each frame's all the time would cost a
+	 * tenth of what a frame costs: the line would be written here, and taken back by the CPU that fills it. Relaxed atomic.
+	 */
+	bool meta_missing;
+	int phase; /* enum afxdp_phase; written: release, read: acquire */
+	int wake;  /* eventfd, readable as soon as the phase is not AFXDP_WAITING any more */
 };
 
 #define AFXDP_WINDOW 256 /* descriptors looked at in a batch, where frames take several */
@@ -41,10 +43,10 @@ struct afxdp_source {
 	/* read by the lane in each batch, constant while it runs */
 	struct xsk *xsk;
 	struct xsk_queue *queue;
-	const struct afxdp_control *control;
 	const struct afxdp_port *port;
 
 	/* written by the lane */
+	uint64_t batch_ns; /* UNIX time at which a batch was taken, if anybody asked; else 0 */
 	uint64_t last_ns;  /* newest time stamp handed out */
 	unsigned kinds;    /* bit (1 << enum frame_ts) for each kind seen; read by control, relaxed */
 	unsigned stashed;  /* buffers on their way back, a queue with several lanes */
@@ -58,8 +60,8 @@ struct afxdp_source {
 };
 
 /* joined_bytes: the longest frame, if it may take several buffers; else 0. 0 or -ENOMEM. */
-int afxdp_source_open(struct afxdp_source *source, struct xsk_queue *queue, unsigned share, const struct afxdp_control *control,
-	const struct afxdp_port *port, uint32_t joined_bytes);
+int afxdp_source_open(
+	struct afxdp_source *source, struct xsk_queue *queue, unsigned share, const struct afxdp_port *port, uint32_t joined_bytes);
 void afxdp_source_close(struct afxdp_source *source); /* accepts one not opened */
 
 /* The packet path; as in struct source_ops. */

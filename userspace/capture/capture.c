@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "busy_poll.h"
 #include "hash.h"
@@ -32,7 +30,9 @@ static int capture_check(struct capture *capture)
 		if (!err)
 			capture->interfaces++;
 	}
-	return err ? err : check_memory(capture);
+	if (!err)
+		err = check_memory(capture);
+	return err ? err : choose_cpus(capture);
 }
 
 /* Kernels before 5.11 count maps as locked memory, all count packet buffers so, unless the capability CAP_IPC_LOCK is there. Where
@@ -57,11 +57,18 @@ static int capture_open_sources(struct capture *capture)
 		struct capture_queue *queue = &capture->queue[capture->lanes / capture->fanout];
 		const struct capture_interface *interface = &capture->interface[queue->interface];
 		int err = afxdp_source_open(&capture->source[capture->lanes], &queue->sockets, capture->lanes % capture->fanout,
-			&capture->control, &interface->port, interface->frags ? (interface->longest + 63) & ~63u : 0);
+			&interface->port, interface->frags ? (interface->longest + 63) & ~63u : 0);
 		if (err)
 			return err;
+		capture->source[capture->lanes].base.info.ifindex = interface->info.ifindex;
 	}
 	return 0;
+}
+
+/* -EINVAL tells the caller that the command line is wrong. What a kernel or driver finds invalid is none of that. */
+static int not_usage(int err)
+{
+	return err == -EINVAL ? -EIO : err;
 }
 
 int capture_open(const struct config *config, struct capture **result)
@@ -73,9 +80,8 @@ int capture_open(const struct config *config, struct capture **result)
 	capture->config = config;
 	capture->fanout = config->fanout ? config->fanout : 1;
 	capture->hash_seed = hash_seed_random().s[0];
-	live_clock_start(&capture->control.clock);
-	capture->control.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	int err = capture->control.wake < 0 ? -errno : capture_check(capture);
+	live_clock_start(&capture->clock);
+	int err = capture_check(capture);
 	if (err)
 		goto fail;
 	raise_locked_memory();
@@ -83,10 +89,10 @@ int capture_open(const struct config *config, struct capture **result)
 		err = interface_open(capture, &capture->interface[i]);
 	if (!err)
 		err = capture_open_sources(capture);
-	if (!err)
-		err = choose_cpus(capture);
-	if (err)
+	if (err) {
+		err = not_usage(err);
 		goto fail;
+	}
 	*result = capture;
 	return 0;
 fail:
@@ -127,14 +133,12 @@ bool capture_needs_admin(const struct capture *capture)
 	return false;
 }
 
-/* --- run ----------------------------------------------------------------------------------------------------------------- */
-
-/* From now on the lanes look at their rings, or look for the last time. */
-static void capture_set_phase(struct capture *capture, enum afxdp_phase phase)
+bool capture_needs_bpf(const struct capture *capture)
 {
-	__atomic_store_n(&capture->control.phase, (int)phase, __ATOMIC_RELEASE);
-	eventfd_write(capture->control.wake, 1);
+	return capture->interfaces && !kernel_at_least(5, 19);
 }
+
+/* --- run ----------------------------------------------------------------------------------------------------------------- */
 
 int capture_attach(struct capture *capture)
 {
@@ -145,18 +149,18 @@ int capture_attach(struct capture *capture)
 		if (err) {
 			while (i-- > 0)
 				xdp_detach(capture->interface[i].xdp);
-			return err;
+			return not_usage(err);
 		}
+		interface_set_phase(interface, AFXDP_RUNNING);
 	}
 	capture->attached = true;
-	capture_set_phase(capture, AFXDP_RUNNING);
 	return 0;
 }
 
 /* Somebody set the clock back. Going with it would turn the flows' time around. */
 static void watch_clock(struct capture *capture)
 {
-	int64_t behind_ns = live_clock_refresh(&capture->control.clock);
+	int64_t behind_ns = live_clock_refresh(&capture->clock);
 
 	if (behind_ns <= LIVE_CLOCK_STEP_NS || capture->clock_said)
 		return;
@@ -186,9 +190,9 @@ void capture_detach(struct capture *capture)
 			xdp_detach(capture->interface[i].xdp);
 		if (capture->attached)
 			watch_nic(&capture->interface[i]);
+		interface_set_phase(&capture->interface[i], AFXDP_ENDING);
 	}
 	capture->ended = true;
-	capture_set_phase(capture, AFXDP_ENDING);
 }
 
 void capture_close(struct capture *capture)
@@ -201,7 +205,5 @@ void capture_close(struct capture *capture)
 	for (unsigned i = 0; i < capture->lanes; i++)
 		afxdp_source_close(&capture->source[i]);
 	free(capture->source);
-	if (capture->control.wake >= 0)
-		close(capture->control.wake);
 	free(capture);
 }

@@ -82,7 +82,8 @@ struct capture_report {
 	struct capture_queue_report queue[CAPTURE_REPORTS_MAX]; /* with lanes first; a last one without may stand for several */
 };
 
-/* All that comes before attaching. 0, or a negative errno that was logged as a sentence with the fix; nothing is left behind then. */
+/* All that comes before attaching. 0, or a negative errno that was logged as a sentence with the fix; nothing is left behind then.
+ * -EINVAL: the command line is wrong (exit code 1), whatever this machine is like. */
 int capture_open(const struct config *config, struct capture **capture);
 unsigned capture_lanes(const struct capture *capture);
 /* The source of a lane, never NULL; the caller closes it by its ops, before capture_close(). */
@@ -96,6 +97,8 @@ int capture_attach(struct capture *capture);
 bool capture_tick(struct capture *capture);
 /* True: closing needs CAP_NET_ADMIN, to put the NIC's settings back. */
 bool capture_needs_admin(const struct capture *capture);
+/* True: counters can be read with CAP_BPF only (before Linux 5.19). */
+bool capture_needs_bpf(const struct capture *capture);
 /* No more frames arrive; each source hands out what its ring still holds, then says SOURCE_END. Accepts NULL, and a
  * capture that is not attached. */
 void capture_detach(struct capture *capture);

@@ -9,9 +9,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "busy_poll.h"
 #include "log.h"
+#include "phc.h"
+
+#define BIND_WAIT_US 2000000 /* for a queue that is taken */
+#define BIND_STEP_US 10000
 
 static const char *interface_name(const struct capture_interface *interface)
 {
@@ -34,9 +40,7 @@ static int say_load_failed(const struct capture_interface *interface, int err, c
 {
 	const char *fix = "";
 
-	if ((err == -EPERM || err == -EACCES) && !have_capability(CAP_PERFMON) && !have_capability(CAP_SYS_ADMIN))
-		fix = "; it takes the capability CAP_PERFMON: run it as root, or add cap_perfmon to the file's capabilities";
-	else if (err == -EPERM || err == -EACCES)
+	if (err == -EPERM || err == -EACCES)
 		fix = "; the kernel may be locked down (cat /sys/kernel/security/lockdown)";
 	else if (err == -ENOMEM)
 		fix = "; it may be the limit of locked memory: `ulimit -l unlimited`";
@@ -45,8 +49,7 @@ static int say_load_failed(const struct capture_interface *interface, int err, c
 	return err;
 }
 
-/* `hw`: the program that asks the driver for what it knows of a frame. Not every driver has it, hence only a try. */
-static int interface_load(struct capture *capture, struct capture_interface *interface, bool hw)
+static int interface_load(struct capture *capture, struct capture_interface *interface, bool hw_timestamp, bool hw_vlan)
 {
 	struct xdp_load_options options = {
 		.interface = interface_name(interface),
@@ -56,24 +59,47 @@ static int interface_load(struct capture *capture, struct capture_interface *int
 		.hash_seed = capture->hash_seed,
 		.exclusive = capture->config->exclusive,
 		.frags = interface->frags,
-		.hw_vlan = hw,
+		.hw_timestamp = hw_timestamp,
+		.hw_vlan = hw_vlan,
 	};
 	char why[256] = "";
 	int err = xdp_load(&options, &interface->xdp, why, sizeof(why));
 
-	if (err && !hw)
+	if (err && !hw_timestamp && !hw_vlan)
 		say_load_failed(interface, err, why);
 	return err;
 }
 
-/* Tags that the NIC takes out of frames and will not leave in: only the driver can say what they were (Linux 6.8). */
+static void interface_close_phc(struct capture_interface *interface)
+{
+	if (interface->phc >= 0)
+		close(interface->phc);
+	interface->phc = -1;
+}
+
+/* Time stamps of the NIC, if it makes them and its clock can be read. */
+static bool interface_open_phc(struct capture_interface *interface)
+{
+	if (!interface->info.xdp_rx_timestamp)
+		return false;
+	interface->phc = phc_open(interface_name(interface));
+	if (interface->phc >= 0 && phc_measure(interface->phc, &interface->port.nic_offset_ns))
+		interface_close_phc(interface);
+	return interface->phc >= 0;
+}
+
+/* A program that asks the driver costs time for each frame, and works natively only: for what cannot be had without. */
 static int interface_load_best(struct capture *capture, struct capture_interface *interface)
 {
-	bool hw = interface->info.rx_vlan_strip && capture->config->mode != CAPTURE_GENERIC && kernel_at_least(6, 8);
+	bool native = capture->config->mode != CAPTURE_GENERIC;
+	/* Tags that the NIC takes out of frames and would not leave in. */
+	bool hw_vlan = native && interface->info.rx_vlan_strip && interface->info.xdp_rx_vlan_tag;
+	bool hw_timestamp = native && interface_open_phc(interface);
 
-	if (hw && !interface_load(capture, interface, true))
+	if ((hw_timestamp || hw_vlan) && !interface_load(capture, interface, hw_timestamp, hw_vlan))
 		return 0;
-	return interface_load(capture, interface, false);
+	interface_close_phc(interface);
+	return interface_load(capture, interface, false, false);
 }
 
 /* --- sockets ------------------------------------------------------------------------------------------------------------- */
@@ -85,9 +111,16 @@ static void interface_unbind(struct capture *capture, struct capture_interface *
 	interface->bound = false;
 }
 
-static uint32_t power_of_two(uint32_t least)
+/* The kernel needs a moment to forget the sockets of a process that has just ended, longer under load: it is no error yet. */
+static int queue_bind(struct capture_queue *queue, const struct xsk_options *options)
 {
-	return least <= 1 ? 1 : 1u << (32 - __builtin_clz(least - 1));
+	int err = xsk_queue_bind(&queue->sockets, options);
+
+	for (unsigned waited_us = 0; err == -EBUSY && waited_us < BIND_WAIT_US; waited_us += BIND_STEP_US) {
+		usleep(BIND_STEP_US);
+		err = xsk_queue_bind(&queue->sockets, options);
+	}
+	return err;
 }
 
 /* All queues in the same way, or none; *failed: the queue that would not. Nothing is said. */
@@ -96,7 +129,7 @@ static int interface_bind_all(struct capture *capture, struct capture_interface 
 	struct xsk_options options = {
 		.interface = interface_name(interface),
 		.rx_size = capture->config->ring_size,
-		.fill_size = power_of_two(interface->frames),
+		.fill_size = xsk_ring_size(interface->frames),
 		.zerocopy = zerocopy,
 		.sg = interface->frags,
 	};
@@ -104,7 +137,7 @@ static int interface_bind_all(struct capture *capture, struct capture_interface 
 	for (unsigned i = 0; i < interface->count; i++) {
 		struct capture_queue *queue = interface_queue(capture, interface, i);
 		options.queue = *failed = queue->number;
-		int err = xsk_queue_bind(&queue->sockets, &options);
+		int err = queue_bind(queue, &options);
 		if (err) {
 			interface_unbind(capture, interface);
 			return err;
@@ -244,8 +277,14 @@ static int interface_map(struct capture *capture, struct capture_interface *inte
 
 int interface_open(struct capture *capture, struct capture_interface *interface)
 {
-	int err = interface_prepare(capture, interface);
+	int err = 0;
 
+	interface->port.clock = &capture->clock;
+	interface->port.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (interface->port.wake < 0)
+		err = -errno;
+	if (!err)
+		err = interface_prepare(capture, interface);
 	if (!err)
 		err = interface_load_best(capture, interface);
 	if (!err)
@@ -266,6 +305,14 @@ static bool is_taken(int err)
 	return err == -EBUSY || err == -EEXIST;
 }
 
+/* The kernel says more to its log than to us. */
+static const char *attach_reason(const struct capture_interface *interface, int err)
+{
+	if (err == -ENOSPC && !strcmp(interface->info.driver, "veth"))
+		return "it has fewer RX queues than its peer has TX queues (ethtool -L PEER tx N)";
+	return strerror(-err);
+}
+
 static int say_attach_failed(struct capture_interface *interface, int err)
 {
 	const char *name = interface_name(interface);
@@ -279,8 +326,9 @@ static int say_attach_failed(struct capture_interface *interface, int err)
 		log_error("%s: its driver %s does not take an XDP program with an MTU of %u: %s; `ip link set %s mtu 1500`", name,
 			interface->info.driver, interface->info.mtu, strerror(-err), name);
 	else
-		log_error("%s: its driver %s does not take an XDP program: %s; --mode generic works with any driver, slowly", name,
-			interface->info.driver, strerror(-err));
+		log_error("%s: its driver %s does not take an XDP program: %s%s", name, interface->info.driver,
+			attach_reason(interface, err),
+			interface->rung == RUNG_GENERIC ? "" : "; --mode generic works with any driver, slowly");
 	return err;
 }
 
@@ -296,10 +344,12 @@ static int interface_step_down(struct capture *capture, struct capture_interface
 		if (err)
 			return say_bind_failed(interface, queue, "opening its AF_XDP socket", err);
 	}
+	busy_poll_stop(capture, interface);
+	interface_close_phc(interface);
 	interface->rung = RUNG_GENERIC;
 	xdp_unload(interface->xdp);
 	interface->xdp = NULL;
-	err = interface_load(capture, interface, false);
+	err = interface_load(capture, interface, false, false);
 	return err ? err : interface_steer(capture, interface);
 }
 
@@ -340,7 +390,7 @@ int interface_attach(struct capture *capture, struct capture_interface *interfac
 	err = xdp_attach(interface->xdp, interface->rung == RUNG_GENERIC);
 	if (err && !is_taken(err) && config->mode == CAPTURE_AUTO && !config->require_zerocopy && err != -ENODEV) {
 		log_warning("%s: no native XDP with driver %s: %s; trying generic XDP, which is slower", interface_name(interface),
-			interface->info.driver, strerror(-err));
+			interface->info.driver, attach_reason(interface, err));
 		err = interface_step_down(capture, interface);
 		if (err)
 			return err;
@@ -352,6 +402,13 @@ int interface_attach(struct capture *capture, struct capture_interface *interfac
 	return 0;
 }
 
+void interface_set_phase(struct capture_interface *interface, enum afxdp_phase phase)
+{
+	__atomic_store_n(&interface->port.phase, (int)phase, __ATOMIC_RELEASE);
+	if (interface->port.wake >= 0)
+		eventfd_write(interface->port.wake, 1);
+}
+
 void interface_close(struct capture *capture, struct capture_interface *interface)
 {
 	xdp_unload(interface->xdp);
@@ -361,4 +418,8 @@ void interface_close(struct capture *capture, struct capture_interface *interfac
 		xsk_queue_close(&interface_queue(capture, interface, i)->sockets);
 	nic_restore(interface->nic);
 	interface->nic = NULL;
+	interface_close_phc(interface);
+	if (interface->port.wake >= 0)
+		close(interface->port.wake);
+	interface->port.wake = -1;
 }

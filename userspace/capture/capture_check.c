@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -11,6 +12,11 @@
 
 #include "log.h"
 #include "number_list.h"
+
+#ifndef CAP_BPF
+#define CAP_PERFMON 38 /* Linux 5.8 */
+#define CAP_BPF     39
+#endif
 
 #define HEADER_BYTES 22   /* Ethernet and two VLAN tags: what a frame is longer than the MTU */
 #define BUFFER_LEAST 2048 /* the kernel's smallest */
@@ -27,7 +33,7 @@ bool kernel_at_least(unsigned major, unsigned minor)
 	return is_major > major || (is_major == major && is_minor >= minor);
 }
 
-bool have_capability(unsigned capability)
+static bool have_capability(unsigned capability)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
@@ -46,11 +52,13 @@ static int check_capabilities(void)
 		{ CAP_NET_ADMIN, "CAP_NET_ADMIN", "attach its XDP program" },
 		{ CAP_NET_RAW, "CAP_NET_RAW", "open AF_XDP sockets" },
 		{ CAP_BPF, "CAP_BPF", "load its XDP program" },
+		{ CAP_PERFMON, "CAP_PERFMON", "load its XDP program, which computes with pointers" },
 	};
 
 	for (unsigned i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-		/* Before there was CAP_BPF, and still, CAP_SYS_ADMIN stands for it. */
-		if (have_capability(needed[i].number) || (needed[i].number == CAP_BPF && have_capability(CAP_SYS_ADMIN)))
+		/* Before there were these two, and still, CAP_SYS_ADMIN stands for them. */
+		bool bpf = needed[i].number == CAP_BPF || needed[i].number == CAP_PERFMON;
+		if (have_capability(needed[i].number) || (bpf && have_capability(CAP_SYS_ADMIN)))
 			continue;
 		log_error("capturing needs the capability %s, to %s; run it as root, or once "
 			  "`sudo setcap cap_net_admin,cap_net_raw,cap_bpf,cap_perfmon,cap_ipc_lock+ep` on the program's file",
@@ -152,7 +160,8 @@ static int say_bad_queues(const struct nic_info *info, const char *list, int err
 	default:
 		log_error("--queues %s is no list of numbers; write it like 0-3,6", list);
 	}
-	return -EINVAL;
+	/* A list that is none is an error of the command line; one that does not fit the interface is not. */
+	return err == -ERANGE ? -ERANGE : -EINVAL;
 }
 
 static int say_many_queues(const struct capture *capture, const struct nic_info *info, unsigned wanted)
@@ -198,6 +207,7 @@ int check_interface(struct capture *capture, struct capture_interface *interface
 {
 	int err = nic_inspect(name, &interface->info);
 
+	interface->phc = interface->port.wake = -1; /* nothing is open yet */
 	if (err)
 		return say_no_interface(name, err);
 	err = check_state(capture, &interface->info);
@@ -247,11 +257,6 @@ static int check_mtu(struct capture_interface *interface)
 	return 0;
 }
 
-static uint32_t power_of_two(uint32_t least)
-{
-	return least <= 1 ? 1 : 1u << (32 - __builtin_clz(least - 1));
-}
-
 int check_buffers(const struct capture *capture, struct capture_interface *interface)
 {
 	const struct config *config = capture->config;
@@ -260,7 +265,7 @@ int check_buffers(const struct capture *capture, struct capture_interface *inter
 	if (err)
 		return err;
 	/* Enough for the NIC's ring and one RX ring to be full at once and the fill ring to have more, and for the other RX rings. */
-	uint32_t fill = power_of_two(interface->info.rx_ring + config->ring_size);
+	uint32_t fill = xsk_ring_size(interface->info.rx_ring + config->ring_size);
 	interface->frames = config->frames ? config->frames : fill + config->ring_size * capture->fanout;
 	/* What the lanes hold in their hands must not be all. */
 	uint32_t least = 2 * FLOWLANE_BATCH * capture->fanout;

@@ -42,11 +42,11 @@ static int say_bad_cpus(const char *list, int err, unsigned bad)
 			list, bad);
 	else
 		log_error("--cpus %s is no list of numbers; write it like 2-5,8", list);
-	return -EINVAL;
+	return err == -ERANGE ? -ERANGE : -EINVAL;
 }
 
 /* As listed; more lanes than CPUs begin again at the first. */
-static int choose_listed(struct capture *capture, const cpu_set_t *allowed)
+static int choose_listed(struct capture *capture, unsigned lanes, const cpu_set_t *allowed)
 {
 	const char *list = capture->config->cpus;
 	unsigned numbers[CPUS_MAX], bad = 0;
@@ -58,9 +58,9 @@ static int choose_listed(struct capture *capture, const cpu_set_t *allowed)
 		if (!CPU_ISSET(numbers[i], allowed))
 			return say_bad_cpus(list, -ERANGE, numbers[i]);
 	}
-	if (capture->lanes > (unsigned)count)
-		log_warning("--cpus %s: %d CPUs for %u lanes; some share one", list, count, capture->lanes);
-	for (unsigned lane = 0; lane < capture->lanes; lane++)
+	if (lanes > (unsigned)count)
+		log_warning("--cpus %s: %d CPU%s for %u lanes: some share one", list, count, count == 1 ? "" : "s", lanes);
+	for (unsigned lane = 0; lane < lanes; lane++)
 		capture->cpu[lane] = (int)numbers[lane % (unsigned)count];
 	return 0;
 }
@@ -79,13 +79,14 @@ static int take_cpu(cpu_set_t *free_cpus, const cpu_set_t *from)
 
 int choose_cpus(struct capture *capture)
 {
+	unsigned lanes = capture->queues * capture->fanout;
 	cpu_set_t free_cpus;
 
 	if (sched_getaffinity(0, sizeof(free_cpus), &free_cpus))
 		CPU_ZERO(&free_cpus);
 	if (capture->config->cpus)
-		return choose_listed(capture, &free_cpus);
-	for (unsigned lane = 0; lane < capture->lanes; lane++) {
+		return choose_listed(capture, lanes, &free_cpus);
+	for (unsigned lane = 0; lane < lanes; lane++) {
 		const struct capture_queue *queue = &capture->queue[lane / capture->fanout];
 		cpu_set_t near;
 		int cpu = -1;

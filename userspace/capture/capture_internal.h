@@ -2,18 +2,11 @@
 #ifndef FLOWLANE_CAPTURE_INTERNAL_H
 #define FLOWLANE_CAPTURE_INTERNAL_H
 
-#include <linux/capability.h>
-
 #include "afxdp_source.h"
 #include "capture.h"
 #include "nic.h"
 #include "xdp.h"
 #include "xsk.h"
-
-#ifndef CAP_BPF
-#define CAP_PERFMON 38 /* Linux 5.8 */
-#define CAP_BPF     39
-#endif
 
 /* How an interface's frames come: the rungs of a ladder, from the best down. */
 enum capture_rung { RUNG_ZEROCOPY, RUNG_COPY, RUNG_GENERIC, RUNG_COUNT };
@@ -30,6 +23,7 @@ struct capture_interface {
 	struct xdp *xdp;
 	struct afxdp_port port;
 	struct busy_poll *busy; /* NULL: none */
+	int phc;                /* the NIC's clock, if its time stamps are used; else -1 */
 	enum capture_rung rung;
 	int no_zerocopy; /* why not, a negative errno; 0: not tried, or it worked */
 	bool bound;
@@ -43,7 +37,7 @@ struct capture_interface {
 	bool down, gone, no_socket_said;
 	uint64_t seen_before;
 	struct nic_counters nic_start, nic_last;
-	uint64_t nic_before;
+	int64_t nic_ahead; /* packets that the NIC has counted more than the program, at most */
 };
 
 struct capture {
@@ -57,7 +51,7 @@ struct capture {
 	unsigned lanes;              /* queues * fanout, once the sources are there */
 	struct afxdp_source *source; /* [lanes] */
 	int cpu[CAPTURE_LANES_MAX];
-	struct afxdp_control control;
+	struct live_clock clock;
 	bool attached, ended, clock_said;
 };
 
@@ -71,7 +65,6 @@ int check_buffers(const struct capture *capture, struct capture_interface *inter
 int check_memory(const struct capture *capture);
 /* "6.6" is kernel_at_least(6, 6). */
 bool kernel_at_least(unsigned major, unsigned minor);
-bool have_capability(unsigned capability);
 void say_other_program(const struct nic_info *info);
 
 /* --- capture_bind.c: program and sockets of an interface --------------------------------------------------------------------- */
@@ -79,6 +72,8 @@ void say_other_program(const struct nic_info *info);
 int interface_open(struct capture *capture, struct capture_interface *interface);
 /* The program last; down the ladder if it must. */
 int interface_attach(struct capture *capture, struct capture_interface *interface);
+/* Its lanes look at their rings from now on, or for the last time. */
+void interface_set_phase(struct capture_interface *interface, enum afxdp_phase phase);
 void interface_close(struct capture *capture, struct capture_interface *interface);
 
 /* --- capture_cpus.c ------------------------------------------------------------------------------------------------------------ */

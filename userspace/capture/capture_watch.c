@@ -10,6 +10,9 @@
 #include "busy_poll.h"
 #include "counters.h"
 #include "log.h"
+#include "phc.h"
+
+#define STALL_PACKETS 8 /* fewer may have come between the reading of one counter and the next */
 
 void watch_nic(struct capture_interface *interface)
 {
@@ -23,7 +26,6 @@ void watch_start(struct capture_interface *interface)
 {
 	watch_nic(interface);
 	interface->nic_start = interface->nic_last;
-	interface->nic_before = interface->nic_last.packets;
 }
 
 /* Its flags, by its index: a renamed interface is the same one. False: there is none with this index. */
@@ -86,7 +88,17 @@ static void watch_sockets(struct capture_interface *interface)
 		interface->info.name, queues, command[0] ? ", or let the NIC use fewer queues: " : "", command);
 }
 
-static uint64_t seen_by_program(const struct capture_interface *interface)
+/* The NIC's clock runs at its own rate. */
+static void watch_phc(struct capture_interface *interface)
+{
+	int64_t *offset_ns = &interface->port.nic_offset_ns, measured_ns;
+
+	if (interface->phc >= 0 && !phc_measure(interface->phc, &measured_ns))
+		__atomic_store_n(offset_ns, live_clock_follow(*offset_ns, measured_ns), __ATOMIC_RELAXED);
+}
+
+/* And sees to what the program says beside. */
+static uint64_t seen_by_program(struct capture_interface *interface)
 {
 	uint64_t seen = 0;
 
@@ -96,18 +108,24 @@ static uint64_t seen_by_program(const struct capture_interface *interface)
 			continue;
 		for (unsigned verdict = 0; verdict < XDP_VERDICT_COUNT; verdict++)
 			seen += counters.packets[verdict];
+		if (counters.meta_failed)
+			__atomic_store_n(&interface->port.meta_missing, true, __ATOMIC_RELAXED);
 	}
 	return seen;
 }
 
-/* The NIC counts, and nobody fetches: busy polling does not work with this driver or kernel. */
+/*
+ * The NIC counts, and nobody fetches: busy polling does not work with this driver or kernel. Not simply "its counters move": many
+ * drivers bring them up to date only every second or two, and so count when the traffic is over.
+ */
 static void watch_busy_poll(struct capture *capture, struct capture_interface *interface)
 {
-	uint64_t seen = seen_by_program(interface), nic = interface->nic_last.packets;
-	bool stalled = seen == interface->seen_before && nic > interface->nic_before;
+	uint64_t seen = seen_by_program(interface);
+	int64_t ahead = (int64_t)(interface->nic_last.packets - interface->nic_start.packets - seen);
+	bool stalled = seen == interface->seen_before && ahead > interface->nic_ahead + STALL_PACKETS;
 
 	interface->seen_before = seen;
-	interface->nic_before = nic;
+	interface->nic_ahead = ahead > interface->nic_ahead ? ahead : interface->nic_ahead;
 	if (!interface->busy || !stalled)
 		return;
 	log_warning(
@@ -125,6 +143,7 @@ bool watch_interface(struct capture *capture, struct capture_interface *interfac
 	if (interface->gone)
 		return false;
 	watch_nic(interface);
+	watch_phc(interface);
 	watch_sockets(interface);
 	watch_busy_poll(capture, interface);
 	return true;

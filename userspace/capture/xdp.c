@@ -153,6 +153,8 @@ int xdp_read_counters(const struct xdp *xdp, unsigned queue, struct xdp_counters
 {
 	uint32_t key = queue;
 
+	if (!xdp)
+		return -ENOENT;
 	if (bpf_map_lookup_elem(bpf_map__fd(xdp->skeleton->maps.counters), &key, xdp->per_cpu))
 		return -errno;
 	memset(counters, 0, sizeof(*counters));

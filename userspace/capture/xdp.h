@@ -32,7 +32,7 @@ int xdp_attach(struct xdp *xdp, bool generic);
 /* When this returns no CPU is in the program any more, and all it redirected is in the rings. */
 void xdp_detach(struct xdp *xdp);
 
-/* Sum over the CPUs. 0 or a negative errno. */
+/* Sum over the CPUs. 0 or a negative errno; -ENOENT: xdp is NULL, for nothing was loaded. */
 int xdp_read_counters(const struct xdp *xdp, unsigned queue, struct xdp_counters *counters);
 
 /* Takes away the program with this id, which is attached to the interface (--replace). 0 or a negative errno; -EPERM: it is held by a

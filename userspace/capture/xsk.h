@@ -77,6 +77,12 @@ bool xsk_is_zerocopy(const struct xsk *xsk);
 /* Bytes of a frame that fit one buffer. */
 uint32_t xsk_room(uint32_t frame_bytes, bool zerocopy);
 
+/* The smallest ring with so many entries: rings have a power of two of them. */
+static inline uint32_t xsk_ring_size(uint32_t entries)
+{
+	return entries <= 1 ? 1 : 1u << (32 - __builtin_clz(entries - 1));
+}
+
 /* What the kernel counted: per socket, or of the whole queue (its fill ring). */
 struct xsk_counts {
 	uint64_t rx_dropped;      /* sum over sockets: no buffer was free, or the frame too long */

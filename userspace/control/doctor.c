@@ -135,7 +135,8 @@ static void examine_interface(struct doctor *doctor, const char *name)
 	interface.cpus_near = doctor_count_cpus(interface.info.numa_node);
 	if (interface.info.xdp_prog_id)
 		doctor_find_owner(interface.info.xdp_prog_id, &interface.owner);
-	else if (!doctor->no_trial && interface.info.up && interface.info.ethernet && !*doctor->system.missing)
+	else if (!doctor->no_trial && interface.info.up && (interface.info.ethernet || interface.info.loopback) &&
+		 !*doctor->system.missing)
 		doctor_try(&interface.info, &interface.trial);
 	doctor_judge_interface(&interface, &doctor->system, &doctor->report);
 }

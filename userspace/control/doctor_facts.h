@@ -9,6 +9,11 @@
 #include "doctor_report.h"
 #include "nic.h"
 
+/* Beyond it a frame takes several buffers: 4096 bytes, less headroom (256 + 16), an Ethernet header and two VLAN tags (22). */
+#define DOCTOR_MTU_ONE_BUFFER 3802
+#define DOCTOR_STRING(number) DOCTOR_STRING_(number)
+#define DOCTOR_STRING_(text)  #text
+
 #define DOCTOR_NOT_TRIED INT_MAX /* where else 0 is success, and a negative errno a failure */
 
 /* What the kernel can do, tried in an empty network namespace of a child process, on that one's loopback: nothing of the machine's

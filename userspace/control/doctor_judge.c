@@ -6,7 +6,7 @@
 
 #include "privileges.h"
 
-#define HUGE_PAGES_ADVISED 512u /* 1 GiB: the buffers of some ten queues with the default rings, and a flow table beside them */
+#define HUGE_PAGES_ADVISED 256u /* 512 MiB: a queue with the default rings takes 12, with a large MTU 24 */
 #define MIB                ((uint64_t)1 << 20)
 
 /* Said where several findings have this one reason: it is a problem of its own already. */
@@ -80,7 +80,8 @@ static void judge_kernel(const struct doctor_system *system, struct doctor_repor
 		"no AF_XDP socket can be bound", "install a kernel built with CONFIG_XDP_SOCKETS=y");
 	judge_optional(system, report, "multi_buffer", sg_tried ? sg : DOCTOR_NOT_TRIED,
 		"frames longer than a buffer can be received",
-		"frames longer than a buffer cannot be received (Linux 6.6 can): keep the MTU at 3498 or less");
+		"frames longer than a buffer cannot be received (Linux 6.6 can): keep the MTU at " DOCTOR_STRING(
+			DOCTOR_MTU_ONE_BUFFER) " or less");
 	judge_optional(system, report, "metadata", probes->metadata, "programs can ask the driver for time stamps and VLAN tags",
 		"no time stamps by the NIC (Linux 6.3 has them): XDP takes the time itself");
 	judge_optional(system, report, "busy_poll", probes->busy_poll, "preferred busy polling",

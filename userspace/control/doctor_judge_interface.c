@@ -3,9 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* One page, less the kernel's headroom (256) and tail (320), an Ethernet header and two VLAN tags. Some drivers take less. */
-#define MTU_ONE_BUFFER 3498u
-
 struct judging {
 	const struct doctor_interface *interface;
 	const struct nic_info *info;
@@ -18,14 +15,18 @@ static void add(const struct judging *j, const char *check, enum doctor_verdict 
 	doctor_add(j->report, j->info->name, check, verdict, "%s", text);
 }
 
+/* Loopback's begin with an Ethernet header, too. */
+static bool has_ethernet_frames(const struct nic_info *info)
+{
+	return info->ethernet || info->loopback;
+}
+
 static void judge_link(const struct judging *j)
 {
 	const struct nic_info *info = j->info;
 
-	if (!info->ethernet) {
-		add(j, "link", DOCTOR_PROBLEM,
-			info->loopback ? "the loopback interface is not Ethernet, which live capture needs"
-				       : "not Ethernet, which live capture needs");
+	if (!has_ethernet_frames(info)) {
+		add(j, "link", DOCTOR_PROBLEM, "its frames are not Ethernet, which live capture needs");
 		doctor_fix(j->report, "flowlane doctor    (lists those that are)");
 	} else if (!info->up) {
 		add(j, "link", DOCTOR_PROBLEM, "the interface is down");
@@ -70,6 +71,7 @@ static void fix_queues(const struct judging *j, unsigned queues, const char *mor
 		doctor_fix(j->report, "%s%s", command, more);
 }
 
+/* veth chooses the queue by the sender's CPU, so there more of them would tear flows apart. */
 static void judge_queues(const struct judging *j)
 {
 	const struct nic_info *info = j->info;
@@ -79,7 +81,7 @@ static void judge_queues(const struct judging *j)
 		doctor_add(j->report, info->name, "queues", DOCTOR_NOTE, "%u RX queues, a lane for each, on %u CPU%s",
 			info->rx_queues, cpus, cpus == 1 ? "" : "s");
 		fix_queues(j, cpus, "");
-	} else if (info->rx_queues == 1 && info->rx_queues_max > 1 && cpus > 1) {
+	} else if (info->rx_queues == 1 && info->rx_queues_max > 1 && cpus > 1 && strcmp(info->kind, "veth") != 0) {
 		doctor_add(j->report, info->name, "queues", DOCTOR_NOTE, "1 RX queue of %u possible: one lane (more by --fanout)",
 			info->rx_queues_max);
 		fix_queues(j, info->rx_queues_max < cpus ? info->rx_queues_max : cpus, "");
@@ -112,9 +114,10 @@ static void judge_mtu(const struct judging *j)
 	bool possible = probes->frags == 0 && probes->socket_sg == 0;
 	bool unknown = probes->frags == DOCTOR_NOT_TRIED || probes->socket_sg == DOCTOR_NOT_TRIED;
 
-	if (info->mtu <= MTU_ONE_BUFFER) {
+	if (info->mtu <= DOCTOR_MTU_ONE_BUFFER) {
 		doctor_add(j->report, info->name, "mtu", DOCTOR_OK,
-			"%u: a frame fits one buffer (up to %u, less with some drivers)", info->mtu, MTU_ONE_BUFFER);
+			"%u: a frame fits one buffer (up to %d; native XDP of some drivers ends at about 3500, or 3000)", info->mtu,
+			DOCTOR_MTU_ONE_BUFFER);
 		return;
 	}
 	doctor_add(j->report, info->name, "mtu",
@@ -126,7 +129,7 @@ static void judge_mtu(const struct judging *j)
 		: unknown ? "may have"
 			  : "has not");
 	if (!possible)
-		doctor_fix(j->report, "sudo ip link set dev %s mtu %u    (or Linux 6.6)", info->name, MTU_ONE_BUFFER);
+		doctor_fix(j->report, "sudo ip link set dev %s mtu %d    (or Linux 6.6)", info->name, DOCTOR_MTU_ONE_BUFFER);
 }
 
 static void judge_program(const struct judging *j)
@@ -303,7 +306,7 @@ void doctor_judge_interface(
 	const struct judging j = { .interface = interface, .info = &interface->info, .system = system, .report = report };
 
 	judge_link(&j);
-	if (!interface->info.ethernet)
+	if (!has_ethernet_frames(j.info))
 		return;
 	judge_driver(&j);
 	judge_queues(&j);

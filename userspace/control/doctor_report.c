@@ -149,6 +149,14 @@ static void json_bool(FILE *file, const char *key, bool value)
 	fprintf(file, ", \"%s\": %s", key, value ? "true" : "false");
 }
 
+static void json_bool_if(FILE *file, const char *key, bool value, bool known)
+{
+	if (known)
+		json_bool(file, key, value);
+	else
+		fprintf(file, ", \"%s\": null", key);
+}
+
 static void json_interface(FILE *file, const struct nic_info *info)
 {
 	static const char *const modes[] = { "", "native", "generic", "offloaded", "several" };
@@ -173,11 +181,13 @@ static void json_interface(FILE *file, const struct nic_info *info)
 	json_bool(file, "hw_gro", info->hw_gro);
 	json_bool(file, "rx_vlan_strip", info->rx_vlan_strip);
 	json_bool(file, "rx_vlan_filter", info->rx_vlan_filter);
-	if (info->rss_readable)
-		json_bool(file, "rss_symmetric", info->rss_symmetric);
-	else
-		fputs(", \"rss_symmetric\": null", file);
+	json_bool_if(file, "rss_symmetric", info->rss_symmetric, info->rss_readable);
 	json_text(file, "rss", info->rss_text);
+	json_bool_if(file, "xdp_native", info->xdp_native, info->xdp_known);
+	json_bool_if(file, "xdp_zerocopy", info->xdp_zerocopy, info->xdp_known);
+	json_bool_if(file, "xdp_multi_buffer", info->xdp_multi_buffer, info->xdp_known);
+	json_bool_if(file, "xdp_rx_timestamp", info->xdp_rx_timestamp, info->xdp_known);
+	json_bool_if(file, "xdp_rx_vlan_tag", info->xdp_rx_vlan_tag, info->xdp_known);
 	json_number(file, "xdp_prog_id", info->xdp_prog_id, info->xdp_prog_id > 0);
 	json_text(file, "xdp_prog_name", info->xdp_prog_name);
 	json_text(file, "xdp_mode", modes[info->xdp_mode]);

@@ -9,22 +9,29 @@
 
 #include "option_table.h"
 
-#define OUTPUTS 6
+#define OUTPUTS 12
 
 struct named_output {
 	const char *option;
 	const char *path; /* NULL: not asked for */
+	bool directory;   /* several formats may share one */
 };
 
 static void list_outputs(const struct config *config, struct named_output outputs[OUTPUTS])
 {
 	const struct named_output all[OUTPUTS] = {
-		{ "--write-pcap", config->write_pcap },
-		{ "--export-json", config->export_json },
-		{ "--export-csv", config->export_csv },
-		{ "--expired-flows-jsonl", config->expired_flows_jsonl },
-		{ "--rtt-samples-jsonl", config->rtt_samples_jsonl },
-		{ "--summary-json", config->summary_json },
+		{ "--write-pcap", config->write_pcap, false },
+		{ "--export-json", config->export_json, false },
+		{ "--export-csv", config->export_csv, false },
+		{ "--expired-flows-jsonl", config->expired_flows_jsonl, false },
+		{ "--rtt-samples-jsonl", config->rtt_samples_jsonl, false },
+		{ "--summary-json", config->summary_json, false },
+		{ "--export-pipe", config->export_pipe, false },
+		{ "--export-csv-flow", config->export_csv_flow, false },
+		{ "--export-nfcapd", config->export_nfcapd, true },
+		{ "--export-binary", config->export_binary, true },
+		{ "--export-hist", config->export_hist, true },
+		{ "--export-series", config->export_series, true },
 	};
 	memcpy(outputs, all, sizeof(all));
 }
@@ -88,8 +95,13 @@ static int check_outputs(struct options *options)
 		const char *path = outputs[i].path;
 		if (!path)
 			continue;
+		if (outputs[i].directory && is_stdio(path))
+			return option_fail(
+				options, "%s writes files into a directory; give it one instead of -", outputs[i].option);
 		for (unsigned j = 0; j < i; j++) {
 			if (!outputs[j].path || !same_file(path, outputs[j].path))
+				continue;
+			if (outputs[i].directory && outputs[j].directory)
 				continue;
 			return option_fail(options, "%s and %s would both write to %s; give them different files",
 				outputs[j].option, outputs[i].option, is_stdio(path) ? "standard output" : path);
@@ -217,6 +229,8 @@ int options_check(struct options *options)
 		error = option_fail(options, "--sizes goes with --dump-config: flowlane --dump-config --sizes");
 	if (!error)
 		error = check_rotation(options);
+	if (!error && options->config.rotate_ns % 1000000000)
+		error = option_fail(options, "--rotate-s must be whole seconds: file names have no fractions");
 	if (!error)
 		error = check_outputs(options);
 	return error;

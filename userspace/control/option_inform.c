@@ -11,12 +11,14 @@ static void print_sizes(const struct config *config, FILE *out)
 	struct lanes_sizes sizes;
 
 	lanes_sizes(config, config->lanes, &sizes);
-	uint64_t sum = sizes.table_bytes + sizes.slab_bytes + sizes.timer_bytes;
+	uint64_t sum = sizes.table_bytes + sizes.slab_bytes + sizes.timer_bytes + sizes.ways_bytes;
 	fprintf(out, "# Memory that the flow tables may take, over all lanes; pages that are not used are not taken:\n");
 	fprintf(out, "#   max_flows         %" PRIu32 "\n", sizes.max_flows);
 	fprintf(out, "#   table_bytes       %" PRIu64 "\n", sizes.table_bytes);
 	fprintf(out, "#   slab_bytes        %" PRIu64 "\n", sizes.slab_bytes);
 	fprintf(out, "#   timer_bytes       %" PRIu64 "\n", sizes.timer_bytes);
+	if (sizes.ways_bytes)
+		fprintf(out, "#   ways_bytes        %" PRIu64 " (one-way records)\n", sizes.ways_bytes);
 	fprintf(out, "#   sum_bytes         %" PRIu64 " (%.1f per flow)\n", sum,
 		sizes.max_flows ? (double)sum / sizes.max_flows : 0);
 	fprintf(out, "#   tcp_flow_bytes    %" PRIu32 " (one TCP flow's record)\n", sizes.tcp_flow_bytes);

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 
 #include "log.h"
@@ -37,13 +38,13 @@ static int capabilities_get(struct capabilities *have)
 	return 0;
 }
 
-/* Effective and permitted; none are inheritable. */
-static int capabilities_set(uint64_t wanted)
+/* None are inheritable. */
+static int capabilities_set(uint64_t effective, uint64_t permitted)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {
-		{ .effective = (uint32_t)wanted, .permitted = (uint32_t)wanted },
-		{ .effective = (uint32_t)(wanted >> 32), .permitted = (uint32_t)(wanted >> 32) },
+		{ .effective = (uint32_t)effective, .permitted = (uint32_t)permitted },
+		{ .effective = (uint32_t)(effective >> 32), .permitted = (uint32_t)(permitted >> 32) },
 	};
 
 	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
@@ -72,6 +73,7 @@ unsigned privileges_missing(char *text, size_t size)
 		{ "CAP_NET_ADMIN", privileges_have(CAP_NET_ADMIN) },
 		{ "CAP_NET_RAW", privileges_have(CAP_NET_RAW) },
 		{ "CAP_BPF", privileges_have(CAP_BPF) || privileges_have(CAP_SYS_ADMIN) },
+		{ "CAP_PERFMON", privileges_have(CAP_PERFMON) || privileges_have(CAP_SYS_ADMIN) },
 		{ "CAP_IPC_LOCK", privileges_have(CAP_IPC_LOCK) || memlock_suffices() },
 	};
 	unsigned missing = 0;
@@ -175,15 +177,32 @@ static int drop_verify(uint64_t kept, bool other_user, uid_t uid)
 	return 0;
 }
 
+/* Tried with the capabilities put aside for a moment: asking for a map that is not there says EBADF, or that asking is not permitted. */
+static bool maps_need_capability(const struct capabilities *have)
+{
+	union bpf_attr attribute = { .map_fd = UINT32_MAX };
+	uint64_t aside = CAPABILITY_BIT(CAP_BPF) | CAPABILITY_BIT(CAP_SYS_ADMIN);
+
+	if (capabilities_set(have->effective & ~aside, have->permitted))
+		return false;
+	bool forbidden = syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, &attribute, sizeof(attribute)) < 0 && errno == EPERM;
+	capabilities_set(have->effective, have->permitted);
+	return forbidden;
+}
+
 int privileges_drop(const char *user, bool keep_net_admin)
 {
-	struct capabilities have = { 0 }; /* gcc does not see that a success fills it */
+	struct capabilities have;
 	uint64_t keep = keep_net_admin ? CAPABILITY_BIT(CAP_NET_ADMIN) : 0;
 	uid_t uid = geteuid();
-	int error;
 
+	int error = capabilities_get(&have);
+	if (error)
+		goto fail;
+	if (maps_need_capability(&have))
+		keep |= CAPABILITY_BIT(CAP_BPF);
 	bounding_set_clear();
-	error = user ? user_become(user, keep_net_admin, &uid) : 0;
+	error = user ? user_become(user, keep != 0, &uid) : 0;
 	if (error)
 		return error;
 	if (uid == 0)
@@ -193,7 +212,7 @@ int privileges_drop(const char *user, bool keep_net_admin)
 		goto fail;
 	keep &= have.permitted;
 	/* Ambient ones go with the inheritable. */
-	error = capabilities_set(keep);
+	error = capabilities_set(keep, keep);
 	if (!error && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		error = -errno;
 	if (!error)

@@ -8,8 +8,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What `setcap` is to be given. CAP_IPC_LOCK because the kernel counts UMEMs against RLIMIT_MEMLOCK (8 MiB) without it. */
-#define PRIVILEGES_SETCAP "cap_net_admin,cap_net_raw,cap_bpf,cap_ipc_lock+ep"
+/*
+ * What `setcap` is to be given. CAP_PERFMON because the XDP program computes with pointers, which the kernel's verifier allows only then;
+ * CAP_IPC_LOCK because without it UMEMs count against RLIMIT_MEMLOCK (8 MiB).
+ */
+#define PRIVILEGES_SETCAP "cap_net_admin,cap_net_raw,cap_bpf,cap_perfmon,cap_ipc_lock+ep"
 
 /* Whether there is such a user. 0, or -EINVAL, logged. For before anything is opened. */
 int privileges_check_user(const char *user);
@@ -17,6 +20,7 @@ int privileges_check_user(const char *user);
 /*
  * After setup: becomes `user` with that user's groups (NULL: stays who it is), and keeps no capability but
  *   CAP_NET_ADMIN     with keep_net_admin: settings of a NIC are to be put back at the end;
+ *   CAP_BPF           where reading a BPF map, as counters are, needs it (before Linux 5.19, with unprivileged_bpf_disabled);
  *   CAP_DAC_OVERRIDE  for a root that stays root: outputs are often in a directory of the user who called sudo, and are
  *                     renamed and rotated there.
  * Nothing that is executed later can gain any (PR_SET_NO_NEW_PRIVS). That it worked is verified. Threads that run already become

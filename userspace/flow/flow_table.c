@@ -9,6 +9,7 @@
 #include "flow_bucket.h"
 #include "flow_identity.h"
 #include "flow_record.h"
+#include "flow_slab.h"
 #include "timers.h"
 
 #define POPULATE_BYTES ((size_t)16 << 20) /* of each slab: 52,000 TCP flows */
@@ -23,13 +24,6 @@
 #define EXPENDABLE_NS ((uint64_t)5 * 1000 * 1000 * 1000)
 
 #define RECORDS_BATCH 64
-
-struct slab {
-	uint8_t *area;
-	size_t entry_bytes;
-	uint32_t fresh;     /* entries from here on were never used */
-	uint32_t free_list; /* slot number, FLOW_SLOT_NONE: empty; linked through flow->addresses */
-};
 
 struct flow_table {
 	struct bucket *buckets;
@@ -62,22 +56,14 @@ void flow_table_sizes(uint32_t max_flows, struct flow_table_sizes *sizes)
 	sizes->timer_bytes = (uint64_t)max_flows * 2 / TIMER_CHUNK_SLOTS * 64 + TIMER_SLOTS * (64 + 8);
 }
 
-static int slab_create(struct slab *slab, uint32_t entries, size_t entry_bytes)
-{
-	slab->entry_bytes = entry_bytes;
-	slab->free_list = FLOW_SLOT_NONE;
-	slab->area = arena_map(entries * entry_bytes);
-	return slab->area ? 0 : -errno;
-}
-
 /* Buckets are touched all over from the first packet on; slabs from their beginning. */
 static void flow_table_populate(struct flow_table *table)
 {
-	size_t tcp_bytes = table->max_flows * table->tcp.entry_bytes, other_bytes = table->max_flows * table->other.entry_bytes;
-
 	arena_populate(table->buckets, (size_t)table->buckets_count * sizeof(struct bucket));
-	arena_populate(table->tcp.area, tcp_bytes < POPULATE_BYTES ? tcp_bytes : POPULATE_BYTES);
-	arena_populate(table->other.area, other_bytes < POPULATE_BYTES ? other_bytes : POPULATE_BYTES);
+	slab_populate(&table->tcp, POPULATE_BYTES);
+	slab_populate(&table->other, POPULATE_BYTES);
+	if (table->ways)
+		flow_ways_populate(table->ways, POPULATE_BYTES);
 }
 
 int flow_table_create(const struct flow_table_options *options, struct flow_table **result)
@@ -130,8 +116,8 @@ void flow_table_destroy(struct flow_table *table)
 		return;
 	timers_destroy(table->timers);
 	flow_ways_destroy(table->ways);
-	arena_unmap(table->tcp.area, table->max_flows * table->tcp.entry_bytes);
-	arena_unmap(table->other.area, table->max_flows * table->other.entry_bytes);
+	slab_destroy(&table->tcp);
+	slab_destroy(&table->other);
 	arena_unmap(table->buckets, (size_t)table->buckets_count * sizeof(struct bucket));
 	free(table);
 }

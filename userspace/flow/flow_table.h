@@ -32,7 +32,7 @@ typedef void flow_records_fn(void *context, const struct flow_record *records, u
 struct flow_table_options {
 	uint32_t max_flows;  /* of this table */
 	uint64_t timeout_ns; /* idle; FLOW_NO_TIMEOUT: never */
-	bool populate; /* live: memory that the first flows touch is there before they come */
+	bool populate;       /* live: memory that the first flows touch is there before they come */
 	struct hash_seed seed;
 	struct ledger *ledger; /* flows_created, flows_ended, flows_alive are kept here */
 	flow_records_fn *on_records;

@@ -35,6 +35,14 @@ int flow_ways_create(const struct flow_ways_options *options, uint32_t entries, 
 	return 0;
 }
 
+void flow_ways_populate(struct flow_ways *ways, size_t bytes_max)
+{
+	size_t bytes = extra_bytes(ways->entries);
+
+	arena_populate(ways->tcp, bytes < bytes_max ? bytes : bytes_max);
+	arena_populate(ways->other, bytes < bytes_max ? bytes : bytes_max);
+}
+
 void flow_ways_destroy(struct flow_ways *ways)
 {
 	if (!ways)

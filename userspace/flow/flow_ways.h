@@ -40,6 +40,8 @@ struct flow_ways {
 /* The areas of the table's slabs, of `entries` each. 0 or a negative errno; nothing is logged. */
 int flow_ways_create(const struct flow_ways_options *options, uint32_t entries, const void *tcp_area, const void *other_area,
 	struct flow_ways **ways);
+/* Live: backs the beginnings of both areas with memory, up to so many bytes each. */
+void flow_ways_populate(struct flow_ways *ways, size_t bytes_max);
 void flow_ways_destroy(struct flow_ways *ways); /* accepts NULL */
 
 static inline struct flow_extra *flow_ways_extra(const struct flow_ways *ways, const void *flow, bool tcp)

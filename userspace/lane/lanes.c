@@ -111,7 +111,7 @@ static int lanes_open_sources(struct lanes *lanes)
 	if (err)
 		return err;
 	lanes->count = lanes->capture ? capture_lanes(lanes->capture) : config->lanes;
-	lanes->lane = aligned_alloc(64, lanes->count * sizeof(*lanes->lane));
+	lanes->lane = aligned_alloc(64, (lanes->count * sizeof(*lanes->lane) + 63) & ~(size_t)63);
 	if (!lanes->lane)
 		return -ENOMEM;
 	memset(lanes->lane, 0, lanes->count * sizeof(*lanes->lane));

@@ -56,6 +56,15 @@ void lanes_progress(const struct lanes *lanes, struct lanes_progress *progress)
 		progress->lost = capture_lost(lanes->capture);
 }
 
+static bool has_ways(const struct config *config)
+{
+	for (const struct sink_ops *const *ops = sink_registry; *ops; ops++) {
+		if ((*ops)->wants & (SINK_WAYS | SINK_PIECES) && (*ops)->wanted(config))
+			return true;
+	}
+	return false;
+}
+
 void lanes_sizes(const struct config *config, unsigned lanes, struct lanes_sizes *sizes)
 {
 	struct flow_table_sizes table;
@@ -66,6 +75,7 @@ void lanes_sizes(const struct config *config, unsigned lanes, struct lanes_sizes
 		.table_bytes = table.bucket_bytes * lanes,
 		.slab_bytes = table.slab_bytes * lanes,
 		.timer_bytes = table.timer_bytes * lanes,
+		.ways_bytes = has_ways(config) ? table.ways_bytes * lanes : 0,
 		.tcp_flow_bytes = sizeof(struct tcp_flow),
 		.other_flow_bytes = sizeof(struct flow),
 	};

@@ -45,8 +45,22 @@ static void lane_pin(const struct lanes *lanes, const struct lane *lane)
 			"lane %u: cannot pin it to CPU %d: %s; it may move between CPUs", lane->number, place.cpu, strerror(err));
 }
 
+static int lanes_start_outputs(struct lanes *lanes)
+{
+	for (unsigned i = 0; i < lanes->outputs_count; i++) {
+		int err = lanes->outputs[i].ops->start ? lanes->outputs[i].ops->start(lanes->outputs[i].output) : 0;
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 int lanes_start(struct lanes *lanes)
 {
+	int error = lanes_start_outputs(lanes);
+
+	if (error)
+		return error;
 	for (unsigned i = 0; i < lanes->count; i++) {
 		int err = pthread_create(&lanes->lane[i].thread, NULL, lane_run, &lanes->lane[i]);
 		if (err) {

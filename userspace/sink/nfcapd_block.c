@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "way_row.h"
 
 #define BZ2_LEVEL 9
 
@@ -121,18 +122,20 @@ static enum nfcapd_class class_of(uint8_t prot)
 	}
 }
 
-static void stat_count(struct nfcapd_stat *stat, const struct nfcapd_generic *generic)
+/* As nfdump counts: a record stands for the flows that were added up to it. */
+static void stat_count(struct nfcapd_stat *stat, const struct way_row *row)
 {
-	enum nfcapd_class class = class_of(generic->prot);
+	enum nfcapd_class class = class_of(row->prot);
+	uint64_t flows = row->aggs ? row->aggs : 1, first_ms = way_row_first_ms(row), last_ms = way_row_last_ms(row);
 
-	stat->flows++;
-	stat->octets += generic->octets;
-	stat->packets += generic->packets;
-	stat->class_flows[class]++;
-	stat->class_octets[class] += generic->octets;
-	stat->class_packets[class] += generic->packets;
-	stat->first_ms = generic->first_ms < stat->first_ms ? generic->first_ms : stat->first_ms;
-	stat->last_ms = generic->last_ms > stat->last_ms ? generic->last_ms : stat->last_ms;
+	stat->flows += flows;
+	stat->octets += row->octets;
+	stat->packets += row->packets;
+	stat->class_flows[class] += flows;
+	stat->class_octets[class] += row->octets;
+	stat->class_packets[class] += row->packets;
+	stat->first_ms = first_ms < stat->first_ms ? first_ms : stat->first_ms;
+	stat->last_ms = last_ms > stat->last_ms ? last_ms : stat->last_ms;
 }
 
 #define HEAD(id_, type)                                                                                                            \
@@ -170,49 +173,58 @@ static uint8_t end_reason(const struct flow_way *way)
 	}
 }
 
-void nfcapd_block_add(struct nfcapd_block *block, const struct way_row *row, const struct flow_way *way)
+void nfcapd_extra_fill(struct nfcapd_extra *extra, const struct flow_way *way)
+{
+	*extra = (struct nfcapd_extra){
+		.received_ms = way->end_ns / 1000000,
+		.mac = { mac_number(way->src_mac), mac_number(way->dst_mac) },
+		.latency_us = { way->client_us, way->server_us },
+		.vlan = { way->vlan },
+		.has_misc = true,
+		.has_mac = way->has_mac,
+		.has_latency = way->client_us || way->server_us,
+		.has_vlan = way->vlan != FLOW_VLAN_NONE,
+		.biflow_direction = way->initiator ? 1 : 2,
+		.end_reason = end_reason(way),
+	};
+}
+
+void nfcapd_block_add(struct nfcapd_block *block, const struct way_row *row, const struct nfcapd_extra *extra)
 {
 	uint8_t *start = block->raw + block->bytes, *at = start + sizeof(struct nfcapd_flow_header);
-	uint16_t elements = 1;
-	const struct nfcapd_generic generic = {
-		.element = HEAD(NFCAPD_GENERIC, generic),
-		.first_ms = row->first * 1000 + row->first_ms,
-		.last_ms = row->last * 1000 + row->last_ms,
-		.received_ms = way ? way->end_ns / 1000000 : row->last * 1000 + row->last_ms,
-		.packets = row->packets,
-		.octets = row->octets,
-		.sp = row->sp,
-		.dp = row->dp,
-		.prot = row->prot,
-		.tcp_flags = row->tcp_flags,
-		.tos = row->tos,
-	};
+	uint16_t elements = 0;
 
-	memcpy(at, &generic, sizeof(generic));
-	at += sizeof(generic);
-	stat_count(&block->stat, &generic);
+	stat_count(&block->stat, row);
+	PUT(struct nfcapd_generic, .element = HEAD(NFCAPD_GENERIC, struct nfcapd_generic), .first_ms = way_row_first_ms(row),
+		.last_ms = way_row_last_ms(row), .received_ms = extra->received_ms, .packets = row->packets, .octets = row->octets,
+		.sp = row->sp, .dp = row->dp, .prot = row->prot, .tcp_flags = row->tcp_flags, .tos = row->tos);
 	if (row->af == WAY_AF_IPV6)
 		PUT(struct nfcapd_ipv6, .element = HEAD(NFCAPD_IPV6, struct nfcapd_ipv6),
 			.src = { (uint64_t)row->sa[0] << 32 | row->sa[1], (uint64_t)row->sa[2] << 32 | row->sa[3] },
 			.dst = { (uint64_t)row->da[0] << 32 | row->da[1], (uint64_t)row->da[2] << 32 | row->da[3] });
 	else
 		PUT(struct nfcapd_ipv4, .element = HEAD(NFCAPD_IPV4, struct nfcapd_ipv4), .src = row->sa[3], .dst = row->da[3]);
-	if (way || row->inif || row->outif)
+	if (extra->has_misc || row->inif || row->outif)
 		PUT(struct nfcapd_misc, .element = HEAD(NFCAPD_MISC, struct nfcapd_misc), .input = row->inif, .output = row->outif,
-			.biflow_direction = way ? (way->initiator ? 1 : 2) : 0, .end_reason = way ? end_reason(way) : 0);
+			.biflow_direction = extra->biflow_direction, .end_reason = extra->end_reason);
+	if (row->aggs)
+		PUT(struct nfcapd_count, .element = HEAD(NFCAPD_COUNT, struct nfcapd_count), .flows = row->aggs);
+	if (extra->has_vlan)
+		PUT(struct nfcapd_vlan, .element = HEAD(NFCAPD_VLAN, struct nfcapd_vlan), .src = extra->vlan[0],
+			.dst = extra->vlan[1]);
 	if (row->src_as || row->dst_as)
 		PUT(struct nfcapd_as, .element = HEAD(NFCAPD_AS, struct nfcapd_as), .src = row->src_as, .dst = row->dst_as);
-	if (way && way->vlan != FLOW_VLAN_NONE)
-		PUT(struct nfcapd_vlan, .element = HEAD(NFCAPD_VLAN, struct nfcapd_vlan), .src = way->vlan);
-	if (way && way->has_mac)
-		PUT(struct nfcapd_mac, .element = HEAD(NFCAPD_MAC, struct nfcapd_mac), .in_src = mac_number(way->src_mac),
-			.out_dst = mac_number(way->dst_mac));
-	if (way && (way->client_us || way->server_us))
-		PUT(struct nfcapd_latency, .element = HEAD(NFCAPD_LATENCY, struct nfcapd_latency), .client_us = way->client_us,
-			.server_us = way->server_us);
+	if (extra->has_mac)
+		PUT(struct nfcapd_mac, .element = HEAD(NFCAPD_MAC, struct nfcapd_mac), .in_src = extra->mac[0],
+			.out_dst = extra->mac[1], .in_dst = extra->mac[2], .out_src = extra->mac[3]);
+	if (extra->has_latency)
+		PUT(struct nfcapd_latency, .element = HEAD(NFCAPD_LATENCY, struct nfcapd_latency),
+			.client_us = extra->latency_us[0], .server_us = extra->latency_us[1],
+			.application_us = extra->latency_us[2]);
 	const struct nfcapd_flow_header header = {
 		.record = { .type = NFCAPD_RECORD_FLOW, .size = (uint16_t)(at - start) },
 		.elements = elements,
+		.flags = extra->anonymized ? NFCAPD_FLAG_ANONYMIZED : 0,
 		.version = NFCAPD_VERSION_PCAP,
 	};
 	memcpy(start, &header, sizeof(header));

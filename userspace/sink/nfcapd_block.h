@@ -9,6 +9,23 @@
 #include "flowlane/flow.h"
 #include "nfcapd_format.h"
 
+/* What nfcapd has besides a row. */
+struct nfcapd_extra {
+	uint64_t received_ms;
+	uint64_t mac[4];        /* in_src, out_dst, in_dst, out_src, as numbers */
+	uint64_t latency_us[3]; /* client, server, application */
+	uint32_t vlan[2];       /* source, destination side */
+	bool has_misc;          /* interfaces and what follows here; without it only if an interface is known */
+	bool has_mac;
+	bool has_latency;
+	bool has_vlan;
+	bool anonymized;
+	uint8_t biflow_direction; /* IE 239: 1 initiator, 2 reverse initiator */
+	uint8_t end_reason;       /* IE 136 */
+};
+
+void nfcapd_extra_fill(struct nfcapd_extra *extra, const struct flow_way *way);
+
 struct nfcapd_block {
 	uint32_t records;
 	uint32_t bytes; /* of records */
@@ -27,8 +44,8 @@ static inline bool nfcapd_block_full(const struct nfcapd_block *block)
 	return block->bytes > NFCAPD_BLOCK_BYTES - NFCAPD_RECORD_MAX;
 }
 
-/* Adds a record. way: what the row has not; NULL: nothing besides. The block is not full. */
-void nfcapd_block_add(struct nfcapd_block *block, const struct way_row *row, const struct flow_way *way);
+/* Adds a record. The block is not full. A row's aggs, if not 0, become the element of the number of flows. */
+void nfcapd_block_add(struct nfcapd_block *block, const struct way_row *row, const struct nfcapd_extra *extra);
 /* The block as it belongs into the file, header included: its bytes, *bytes of them. NULL: the compressor failed. The block is not
  * empty. Compresses 1 MiB: about 2 ms with LZ4, 100 ms with bzip2. */
 const uint8_t *nfcapd_block_pack(struct nfcapd_block *block, size_t *bytes);

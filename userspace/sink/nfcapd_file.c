@@ -101,7 +101,7 @@ int nfcapd_file_open(const char *what, const char *path, const char *temporary, 
 	*result = file;
 	return 0;
 fail:
-	log_error("%s: cannot create \"%s\": %s; create the directory first, or choose another", what, path, strerror(-error));
+	log_error("%s: cannot create \"%s\": %s; check the directory and the space in it", what, path, strerror(-error));
 	nfcapd_file_abort(file);
 	return error;
 }
@@ -151,6 +151,8 @@ static int file_finish(struct nfcapd_file *file, const uint64_t slot_ms[2])
 		file->stat.last_ms = slot_ms[1];
 	}
 	appendix.stat = file->stat;
+	if (!file->header.created)
+		file->header.created = (int64_t)(file->stat.first_ms / 1000);
 	long size = nfcapd_compress(file->header.compression, (const uint8_t *)&appendix, sizeof(appendix),
 		packed + sizeof(*header), sizeof(packed) - sizeof(*header));
 	if (size < 0)

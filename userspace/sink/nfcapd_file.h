@@ -13,7 +13,7 @@
 
 struct nfcapd_file;
 
-/* Written as `temporary`, committed as `path`; both are copied. created_s: for the header. 0 or a negative errno, logged. */
+/* Written as `temporary`, committed as `path`; both are copied. created_s: for the header; 0: the time of the first flow. 0 or a negative errno, logged. */
 int nfcapd_file_open(const char *what, const char *path, const char *temporary, bool keep, enum nfcapd_compression compression,
 	uint64_t created_s, struct nfcapd_file **file);
 /* Packs the block, appends it as a whole or not at all, and clears it. 0, or a negative errno; the first is logged. Any thread. */

@@ -60,7 +60,8 @@ struct nfcapd_flow_header {
 } __attribute__((packed));
 _Static_assert(sizeof(struct nfcapd_flow_header) == 12, "layout 2");
 
-#define NFCAPD_VERSION_PCAP 0x41 /* of a flow record: made from packets */
+#define NFCAPD_FLAG_ANONYMIZED 4
+#define NFCAPD_VERSION_PCAP    0x41 /* of a flow record: made from packets */
 
 enum nfcapd_element_id {
 	NFCAPD_GENERIC = 1,
@@ -126,6 +127,14 @@ struct nfcapd_misc {
 } __attribute__((packed));
 _Static_assert(sizeof(struct nfcapd_misc) == 20, "layout 2");
 
+struct nfcapd_count {
+	struct nfcapd_element element;
+	uint64_t flows; /* that were added up to this one */
+	uint64_t out_packets;
+	uint64_t out_octets;
+} __attribute__((packed));
+_Static_assert(sizeof(struct nfcapd_count) == 28, "layout 2");
+
 struct nfcapd_vlan {
 	struct nfcapd_element element;
 	uint32_t src;
@@ -157,7 +166,7 @@ struct nfcapd_latency {
 _Static_assert(sizeof(struct nfcapd_latency) == 28, "layout 2");
 
 /* The longest record that we write. */
-#define NFCAPD_RECORD_MAX 256
+#define NFCAPD_RECORD_MAX 320
 
 enum nfcapd_class { NFCAPD_TCP, NFCAPD_UDP, NFCAPD_ICMP, NFCAPD_OTHER, NFCAPD_CLASSES };
 

@@ -23,7 +23,7 @@ struct output {
 	uint32_t snaplen; /* what is written of a packet at most */
 	bool live;
 	struct chunk_writer *writer;
-	uint64_t lost; /* had no chunk; added up atomically */
+	uint64_t no_chunk, refused; /* packets lost before they reached the writer; added up atomically */
 	unsigned files_count;
 	struct {
 		unsigned lane;
@@ -134,9 +134,15 @@ int pcap_output_attach(struct output *output, unsigned lane, struct pcap_lane *m
 	return 0;
 }
 
-void pcap_output_lost(struct output *output, uint64_t packets)
+int pcap_output_start(struct output *output)
 {
-	__atomic_fetch_add(&output->lost, packets, __ATOMIC_RELAXED);
+	return chunk_writer_start(output->writer);
+}
+
+void pcap_output_lost(struct output *output, uint64_t no_chunk, uint64_t refused)
+{
+	__atomic_fetch_add(&output->no_chunk, no_chunk, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&output->refused, refused, __ATOMIC_RELAXED);
 }
 
 void pcap_output_reopen(struct output *output)
@@ -162,7 +168,7 @@ unsigned pcap_output_close(struct output *output, struct output_report *reports)
 
 	chunk_writer_finish(output->writer);
 	if (reports)
-		*reports = (struct output_report){ .name = "pcap", .lost = output->lost };
+		*reports = (struct output_report){ .name = "pcap", .lost = output->no_chunk + output->refused };
 	for (unsigned i = 0; i < output->files_count; i++) {
 		pcap_files_finish(output->files[i].files, reports ? &one : NULL);
 		if (!reports)
@@ -177,11 +183,11 @@ unsigned pcap_output_close(struct output *output, struct output_report *reports)
 	}
 	if (reports && output->files_count > 1)
 		output_describe(output, reports->path, sizeof(reports->path));
-	if (reports && output->lost)
+	if (reports && output->no_chunk)
 		log_warning("pcap: %" PRIu64
 			    " packets are not in \"%s\": the disk was too slow for them; write to a faster one, or "
 			    "less: --snaplen, a filter",
-			output->lost, reports->path);
+			output->no_chunk, reports->path);
 	output_destroy(output);
 	return reports ? 1 : 0;
 }

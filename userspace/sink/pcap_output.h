@@ -23,8 +23,9 @@ struct pcap_lane {
 int pcap_output_open(const struct config *config, const struct source_info *info, struct output **output);
 /* 0 or a negative errno, logged. */
 int pcap_output_attach(struct output *output, unsigned lane, struct pcap_lane *made);
-/* Any thread: packets that a lane had no chunk for. */
-void pcap_output_lost(struct output *output, uint64_t packets);
+int pcap_output_start(struct output *output);
+/* Any thread: packets that a lane had no chunk for, and those that it did not try to write after an error. */
+void pcap_output_lost(struct output *output, uint64_t no_chunk, uint64_t refused);
 void pcap_output_reopen(struct output *output);
 unsigned pcap_output_close(struct output *output, struct output_report *reports);
 

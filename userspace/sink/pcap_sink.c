@@ -23,6 +23,7 @@ struct sink {
 	uint8_t *end;
 	uint64_t records;  /* in the chunk */
 	uint64_t lost;     /* there was no chunk */
+	uint64_t refused;  /* an error had ended the file */
 	uint64_t since_ns; /* when a tick saw this chunk first, 0: none has */
 };
 
@@ -74,7 +75,7 @@ static void pcap_tick(struct sink *sink, uint64_t now_ns)
 static void pcap_detach(struct sink *sink)
 {
 	chunk_send(sink, true);
-	pcap_output_lost(sink->output, sink->lost);
+	pcap_output_lost(sink->output, sink->lost, sink->refused);
 	free(sink);
 }
 
@@ -84,6 +85,7 @@ const struct sink_ops sink_pcap = {
 	.wanted = pcap_wanted,
 	.open = pcap_output_open,
 	.attach = pcap_attach,
+	.start = pcap_output_start,
 	.frames = pcap_frames,
 	.tick = pcap_tick,
 	.detach = pcap_detach,
@@ -122,37 +124,64 @@ static bool chunk_next(struct sink *sink)
 	return true;
 }
 
+/* Packet times advance: most fall into the second of the one before, and need no division. */
+struct second {
+	uint64_t start_ns;
+	uint32_t number;
+};
+
+static inline uint32_t second_fraction(struct second *second, uint64_t ts_ns)
+{
+	if (__builtin_expect(ts_ns - second->start_ns >= 1000000000u, 0)) {
+		second->number = (uint32_t)(ts_ns / 1000000000u);
+		second->start_ns = ts_ns - ts_ns % 1000000000u;
+	}
+	return (uint32_t)(ts_ns - second->start_ns);
+}
+
+/* The copy is memcpy(): a loop of 16 bytes, `rep movsb` and stores past the cache (movnt) were all slower, at 64 and at 1,500 bytes. */
 static void pcap_frames(struct sink *sink, const struct frame *frames, unsigned n)
 {
 	const uint32_t snaplen = sink->lane.snaplen;
 	const bool nanoseconds = sink->lane.nanoseconds;
+	uint8_t *at = sink->at, *end = sink->end;
+	struct second second = { 0 };
+	unsigned counted = 0;
 
 	if (chunk_stream_failed(sink->lane.stream)) {
-		sink->lost += n;
+		sink->refused += n;
 		return;
 	}
 	for (unsigned i = 0; i < n; i++) {
 		const struct frame *frame = &frames[i];
-		uint32_t fraction_ns = (uint32_t)(frame->ts_ns % 1000000000u);
+		uint32_t fraction_ns = second_fraction(&second, frame->ts_ns);
 		struct pcap_record_header header = {
-			.seconds = (uint32_t)(frame->ts_ns / 1000000000u),
+			.seconds = second.number,
 			.fraction = nanoseconds ? fraction_ns : fraction_ns / 1000,
 			.cap_len = smaller_of(frame->cap_len, snaplen),
 			.wire_len = frame->wire_len,
 		};
-		if ((size_t)(sink->end - sink->at) < sizeof(header) + VLAN_TAG_BYTES + header.cap_len && !chunk_next(sink)) {
-			sink->lost += n - i;
-			return;
+		if ((size_t)(end - at) < sizeof(header) + VLAN_TAG_BYTES + header.cap_len) {
+			sink->at = at;
+			sink->records += i - counted;
+			counted = i;
+			if (!chunk_next(sink)) {
+				sink->lost += n - i;
+				return;
+			}
+			at = sink->at;
+			end = sink->end;
 		}
-		uint8_t *data = sink->at + sizeof(header);
+		uint8_t *data = at + sizeof(header);
 		if (__builtin_expect(frame->vlan_tpid != 0 && frame->link == LINK_ETHERNET && header.cap_len >= MAC_BYTES, 0)) {
 			header.cap_len = tagged_copy(data, frame, snaplen);
 			header.wire_len += VLAN_TAG_BYTES;
 		} else {
 			memcpy(data, frame->data, header.cap_len);
 		}
-		memcpy(sink->at, &header, sizeof(header));
-		sink->at = data + header.cap_len;
-		sink->records++;
+		memcpy(at, &header, sizeof(header));
+		at = data + header.cap_len;
 	}
+	sink->at = at;
+	sink->records += n - counted;
 }

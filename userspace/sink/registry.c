@@ -4,7 +4,8 @@
 
 /* A new format: its file, and one row in each of these two lists. They are opened in this order: pcap last, for it empties an
  * existing file, and no other may fail after that. */
-extern const struct sink_ops sink_pcap, sink_flow_table, sink_jsonl, sink_rtt_samples, sink_top_flows, sink_ways, sink_pieces, sink_series;
+extern const struct sink_ops sink_pcap, sink_flow_table, sink_jsonl, sink_rtt_samples, sink_top_flows, sink_ways, sink_pieces,
+	sink_series;
 
 const struct sink_ops *const sink_registry[] = {
 	&sink_flow_table,

@@ -5,13 +5,11 @@
 #include <time.h>
 
 #define LANES_MAX 64
-#define OPEN_MAX  8 /* a lane that is so many slots behind the others keeps them from opening more: it has stopped */
-
-#define NOWHERE UINT64_MAX /* has left */
 
 struct slot {
 	uint64_t start_s;
-	void *file; /* NULL: could not be opened */
+	unsigned lanes; /* in it; 0: a free place */
+	void *file;     /* NULL: could not be opened */
 };
 
 struct slots {
@@ -20,9 +18,8 @@ struct slots {
 	void *owner;
 	pthread_mutex_t lock;
 	unsigned lanes;
-	uint64_t at_s[LANES_MAX]; /* each lane's slot; 0: none yet */
-	unsigned open;
-	struct slot slot[OPEN_MAX]; /* ascending */
+	struct slot *at[LANES_MAX];  /* NULL: nowhere */
+	struct slot slot[LANES_MAX]; /* each is where some lane is, so there is a free one for the lane that moves */
 };
 
 struct slots *slots_create(uint64_t interval_s, const struct slots_ops *ops, void *owner)
@@ -43,57 +40,48 @@ unsigned slots_join(struct slots *slots)
 	return slots->lanes++;
 }
 
-static void slots_close_first(struct slots *slots, bool complete)
+static void slot_leave(struct slots *slots, unsigned lane)
 {
-	if (slots->slot[0].file)
-		slots->ops->close(slots->owner, slots->slot[0].file, complete);
-	slots->open--;
-	for (unsigned i = 0; i < slots->open; i++)
-		slots->slot[i] = slots->slot[i + 1];
+	struct slot *slot = slots->at[lane];
+
+	slots->at[lane] = NULL;
+	if (!slot || --slot->lanes)
+		return;
+	if (slot->file)
+		slots->ops->close(slots->owner, slot->file, true);
+	slot->file = NULL;
 }
 
-/* Closes those that all lanes have left behind. */
-static void slots_close_past(struct slots *slots)
+/* The slot if it is open, else a free place. */
+static struct slot *slot_find(struct slots *slots, uint64_t start_s)
 {
-	uint64_t first_s = NOWHERE;
+	struct slot *free_place = NULL;
 
-	for (unsigned i = 0; i < slots->lanes; i++)
-		first_s = slots->at_s[i] < first_s ? slots->at_s[i] : first_s;
-	while (slots->open && slots->slot[0].start_s < first_s)
-		slots_close_first(slots, true);
-}
-
-/* The slot, or the first later one that is open when there is no room for another: where the lane is now. */
-static struct slot *slots_find(struct slots *slots, uint64_t start_s)
-{
-	unsigned i = 0;
-
-	while (i < slots->open && slots->slot[i].start_s < start_s)
-		i++;
-	if (i < slots->open && slots->slot[i].start_s == start_s)
-		return &slots->slot[i];
-	if (slots->open == OPEN_MAX)
-		return &slots->slot[i < OPEN_MAX ? i : OPEN_MAX - 1];
-	for (unsigned k = slots->open; k > i; k--)
-		slots->slot[k] = slots->slot[k - 1];
-	slots->slot[i] = (struct slot){ .start_s = start_s };
-	slots->open++;
-	return &slots->slot[i];
+	for (unsigned i = 0; i < LANES_MAX; i++) {
+		if (!slots->slot[i].lanes)
+			free_place = &slots->slot[i];
+		else if (slots->slot[i].start_s == start_s)
+			return &slots->slot[i];
+	}
+	*free_place = (struct slot){ .start_s = start_s };
+	return free_place;
 }
 
 uint64_t slots_enter(struct slots *slots, unsigned lane, uint64_t start_s, void **file)
 {
 	pthread_mutex_lock(&slots->lock);
-	if (start_s < slots->at_s[lane])
-		start_s = slots->at_s[lane];
-	/* First out, then in: a lane alone has one slot open. */
-	slots->at_s[lane] = start_s;
-	slots_close_past(slots);
-	struct slot *slot = slots_find(slots, start_s);
+	const struct slot *now = slots->at[lane];
+	if (now && start_s < now->start_s && now->start_s - start_s <= slots->interval_s)
+		start_s = now->start_s;
+	if (!now || start_s != now->start_s) {
+		slot_leave(slots, lane);
+		slots->at[lane] = slot_find(slots, start_s);
+		slots->at[lane]->lanes++;
+	}
+	struct slot *slot = slots->at[lane];
 	if (!slot->file)
-		slot->file = slots->ops->open(slots->owner, slot->start_s);
+		slot->file = slots->ops->open(slots->owner, start_s);
 	*file = slot->file;
-	start_s = slots->at_s[lane] = slot->start_s;
 	pthread_mutex_unlock(&slots->lock);
 	return start_s;
 }
@@ -101,17 +89,18 @@ uint64_t slots_enter(struct slots *slots, unsigned lane, uint64_t start_s, void 
 void slots_leave(struct slots *slots, unsigned lane)
 {
 	pthread_mutex_lock(&slots->lock);
-	slots->at_s[lane] = NOWHERE;
-	slots_close_past(slots);
+	slot_leave(slots, lane);
 	pthread_mutex_unlock(&slots->lock);
 }
 
-void slots_destroy(struct slots *slots, bool complete)
+void slots_destroy(struct slots *slots)
 {
 	if (!slots)
 		return;
-	while (slots->open)
-		slots_close_first(slots, complete);
+	for (unsigned i = 0; i < LANES_MAX; i++) {
+		if (slots->slot[i].file)
+			slots->ops->close(slots->owner, slots->slot[i].file, false);
+	}
 	pthread_mutex_destroy(&slots->lock);
 	free(slots);
 }

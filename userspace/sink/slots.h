@@ -1,6 +1,6 @@
 /*
  * Slots of time that lanes write files for: [start, start + interval), aligned to the wall clock. A slot is opened by the first lane
- * that comes to it, and closed when the last has gone on to a later one; no lane goes back.
+ * that comes to it, and closed when the last one leaves it.
  *
  *   lane 0  ──── slot 1 ────┬──── slot 2 ─────────▶
  *   lane 1  ──── slot 1 ──────┬── slot 2 ─────────▶
@@ -16,7 +16,7 @@
 struct slots;
 
 struct slots_ops {
-	/* Under the lock of the slots. NULL: failed and logged; tried again when the next lane comes. */
+	/* Both under the lock of the slots. NULL: failed and logged. */
 	void *(*open)(void *owner, uint64_t start_s);
 	void (*close)(void *owner, void *file, bool complete);
 };
@@ -33,13 +33,14 @@ static inline uint64_t slots_start_of(uint64_t time_ns, uint64_t interval_s)
 	return s - s % interval_s;
 }
 
-/* The lane goes on to the slot that begins at start_s, or stays if it is in that one or a later one: *file (NULL: could not be
- * opened). Returns where it is. What it wrote before must be in the file by then. */
+/* The lane goes to the slot that begins at start_s: *file (NULL: could not be opened; then the next lane to come tries again).
+ * Steps back of up to one interval are not taken: a clock is set right now and then. What the lane wrote before must be in the
+ * file by then. Returns where it is. */
 uint64_t slots_enter(struct slots *slots, unsigned lane, uint64_t start_s, void **file);
 /* The lane writes no more. */
 void slots_leave(struct slots *slots, unsigned lane);
-/* Closes all slots; complete: they are worth keeping. Frees. Accepts NULL. */
-void slots_destroy(struct slots *slots, bool complete);
+/* Undoes what lanes that did not leave had open. Frees. Accepts NULL. */
+void slots_destroy(struct slots *slots);
 
 /* "202311142210", local time; with seconds if the interval is shorter than a minute, or if wanted. */
 #define SLOT_NAME_MAX 16

@@ -3,8 +3,8 @@
 #
 #   eth0, pktgen ──── one hub ──── eth1, flowlane: 2 RSS queues, 2 lanes
 #
-# igb gives UDP the hash of the addresses alone, so the packets of a case come from 100 addresses and 100 ports, which move together:
-# 100 flows of the same number of packets, over both queues.
+# igb gives UDP the hash of the addresses alone, so the packets of a case come from 100 addresses and 100 ports, which move
+# together: 100 flows of the same number of packets, over both queues.
 
 receiver_mac=02:00:00:00:00:01
 
@@ -54,7 +54,7 @@ begin() {
 
 # end SIGNAL: what flowlane makes of it.
 end() {
-	kill -"$1" $flowlane
+	kill -"$1" $flowlane 2>/dev/null
 	if ! wait_until 60 is_gone $flowlane; then
 		echo "vm: case $case: flowlane still runs 60 s after SIG$1" | tee hangs
 		kill -KILL $flowlane
@@ -75,7 +75,7 @@ aim() {
 	pg kpktgend_0 "add_device $device"
 	pg "$device" "count $2"
 	pg "$device" "ratep $3"
-	pg "$device" "pkt_size 60"
+	pg "$device" "pkt_size ${packet_bytes:-60}"
 	pg "$device" "dst_mac $receiver_mac"
 	shift 3
 	for setting in "$@"; do
@@ -88,11 +88,11 @@ aim_back() { aim "$1" "$2" "$3" "src_min 10.1.0.1" "src_max 10.1.0.1" "dst_min 1
 	"udp_dst_max 2100" "udp_src_min 9" "udp_src_max 9"; }
 
 send() {
-	/bin/ethtool -S eth1 >counters.before
+	[ -f counters.before ] || /bin/ethtool -S eth1 >counters.before
 	# A signal ends pktgen early, so not by this shell, which gets SIGCHLD when flowlane is killed or stopped.
 	(pg pgctrl start) &
 	wait $!
-	cat /proc/net/pktgen/eth0* >pktgen
+	cat /proc/net/pktgen/eth0* >>pktgen
 	pg kpktgend_0 rem_device_all
 	usleep 500000 # what is on its way
 	/bin/ethtool -S eth1 >counters.after
@@ -117,27 +117,62 @@ nic_state >nic.after
 cat stdout stderr
 
 outputs="-w cap.pcap --export-json flows.json --summary-json summary.json --stats"
+# An RX ring that holds all packets of a case, and the buffers for that: nothing is lost, however long the host lets a lane wait.
+deep="--ring-size 16384 --frames 20480"
+lossless="--require-zerocopy $deep $outputs"
 
-begin stream --require-zerocopy $outputs
+begin stream $lossless
 aim_forth eth0 20000 20000
 send
 end INT
 
-begin talk --require-zerocopy $outputs
+begin talk $lossless
 aim_forth eth0@0 10000 10000
 aim_back eth0@1 10000 10000
 send
 end INT
 
-# Killed while packets come; the next case begins right after it.
+# What flowlane advises where RSS is not symmetric: one queue, and the XDP program spreads over the lanes.
+/bin/ethtool -L eth1 combined 1
+wait_until 10 have_carrier
+begin fanout --fanout 2 $lossless
+aim_forth eth0@0 10000 10000
+aim_back eth0@1 10000 10000
+send
+end INT
+/bin/ethtool -L eth1 combined 2
+wait_until 10 have_carrier
+
+# The interface goes down and comes back while flowlane runs.
+begin flap $lossless
+aim_forth eth0 5000 20000
+send
+/bin/ip link set eth1 down
+usleep 1500000
+/bin/ip link set eth1 up
+wait_until 10 have_carrier
+aim_forth eth0 5000 20000
+send
+end INT
+
+# The driver copies, as with the many that have no zero-copy.
+begin copy --mode copy $deep $outputs
+aim_forth eth0 10000 20000
+send
+end INT
+
+# Killed while packets come, large ones, so that chunks of the pcap are in the file. The next case begins right after it.
 begin killed --require-zerocopy -w cap.pcap
+packet_bytes=1000
 aim_forth eth0 20000 20000
+packet_bytes=
 (usleep 500000; kill -KILL $flowlane) &
 send
 end KILL
+/bin/ethtool -K eth1 rxvlan on # nobody was left to do it
 
 # One of the two queues has no socket: its packets go to the host, and are counted.
-begin one_queue --require-zerocopy --queues 0 $outputs
+begin one_queue --queues 0 $lossless
 aim_forth eth0 10000 20000
 send
 end TERM
