@@ -25,7 +25,7 @@ struct source_info {
 	uint32_t snaplen; /* of the input, bytes */
 	bool nanoseconds; /* time stamps have nanosecond resolution */
 	bool live;
-	uint32_t ifindex; /* of the interface; 0: a file */
+	uint32_t ifindex;      /* of the interface; 0: a file */
 	const char *ts_source; /* "file", "hardware", "xdp", "batch": where time stamps come from; may change while live */
 };
 

@@ -10,17 +10,17 @@
 #include "tap.h"
 
 #define LANE_TAPS_MAX 64
-#define RING_ONE   512        /* one lane on a file: it empties its ring itself */
-#define RING_FILES (1u << 14) /* several: what one may be ahead of the others */
-#define RING_LIVE  (1u << 16) /* 4 ms of nothing but SYNs at 10 Gbit/s; the control thread looks every millisecond */
+#define RING_ONE      512        /* one lane on a file: it empties its ring itself */
+#define RING_FILES    (1u << 14) /* several: what one may be ahead of the others */
+#define RING_LIVE     (1u << 16) /* 4 ms of nothing but SYNs at 10 Gbit/s; the control thread looks every millisecond */
 
 struct anomaly {
 	unsigned lanes;
 	bool live;
 	struct engine *engine;
 	uint32_t ring_events;
-	struct anomaly_tap *taps;  /* [lanes] */
-	pthread_mutex_t running;   /* who runs the engine */
+	struct anomaly_tap *taps; /* [lanes] */
+	pthread_mutex_t running;  /* who runs the engine */
 	uint64_t events;
 	uint64_t bytes;
 };

@@ -224,10 +224,9 @@ static void engine_connection_end(struct engine *engine, const struct anomaly_ev
 void engine_attempt_failed(void *context, const struct attempt *attempt)
 {
 	struct engine *engine = context;
-	struct anomaly_event event = { .ts_ns = attempt->ts_ns,
-		.port = attempt->port,
-		.proto = attempt->proto,
-		.ip_version = attempt->ip_version };
+	struct anomaly_event event = {
+		.ts_ns = attempt->ts_ns, .port = attempt->port, .proto = attempt->proto, .ip_version = attempt->ip_version
+	};
 	uint64_t now_ns = engine->now_ns;
 
 	memcpy(event.src, attempt->src, sizeof(event.src));

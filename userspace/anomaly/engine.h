@@ -49,8 +49,7 @@ struct engine {
 };
 
 /* config stays borrowed. 0 or a negative errno. */
-int engine_create(
-	const struct config *config, struct hash_seed seed, alerts_fn *on_alerts, void *context, struct engine **engine);
+int engine_create(const struct config *config, struct hash_seed seed, alerts_fn *on_alerts, void *context, struct engine **engine);
 void engine_destroy(struct engine *engine); /* accepts NULL */
 uint64_t engine_bytes(const struct config *config);
 void engine_report(const struct engine *engine, struct engine_report *report);

@@ -117,7 +117,8 @@ static int engine_create_rest(struct engine *engine)
 	int err = 0;
 
 	if (wants_attempts(config, engine->kinds))
-		err = attempts_create(keys * ATTEMPTS_PER_KEY, config->scan_grace_ns, engine_attempt_failed, engine, &engine->attempts);
+		err = attempts_create(
+			keys * ATTEMPTS_PER_KEY, config->scan_grace_ns, engine_attempt_failed, engine, &engine->attempts);
 	if (!err && wants_networks(engine->kinds))
 		err = networks_create(&networks, &engine->networks);
 	if (!err && wants(engine->kinds, ALERT_BEACONING))
@@ -125,8 +126,7 @@ static int engine_create_rest(struct engine *engine)
 	return err;
 }
 
-int engine_create(
-	const struct config *config, struct hash_seed seed, alerts_fn *on_alerts, void *context, struct engine **result)
+int engine_create(const struct config *config, struct hash_seed seed, alerts_fn *on_alerts, void *context, struct engine **result)
 {
 	struct engine *engine = calloc(1, sizeof(*engine));
 	int err = 0;

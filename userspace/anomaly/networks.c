@@ -7,13 +7,13 @@
 #include "arena.h"
 #include "flowlane/flow.h"
 
-#define WAYS         4
-#define WARM_PANES   4       /* a baseline of fewer says nothing */
-#define EWMA_PANES   8       /* weight of a new pane: 1/8 */
-#define LOSS_FACTOR  3       /* loss must be so many times the usual */
-#define RISE_MIN_NS  10000000 /* less than 10 ms more is nobody's problem */
-#define NS_PER_TICK  RTT_TICK_NS
-#define THOUSANDTHS  100000  /* of a percent */
+#define WAYS        4
+#define WARM_PANES  4        /* a baseline of fewer says nothing */
+#define EWMA_PANES  8        /* weight of a new pane: 1/8 */
+#define LOSS_FACTOR 3        /* loss must be so many times the usual */
+#define RISE_MIN_NS 10000000 /* less than 10 ms more is nobody's problem */
+#define NS_PER_TICK RTT_TICK_NS
+#define THOUSANDTHS 100000 /* of a percent */
 
 /* One quantity of a network: sum / weight, pane by pane. */
 struct series {
@@ -140,8 +140,8 @@ static void series_rest(struct series *series, const struct detector_config *det
 }
 
 /* threshold: percent above the usual. */
-static void network_rtt(struct series *series, const struct detector_config *detector, uint32_t ticks, uint64_t now_ns,
-	struct network_shift *shift)
+static void network_rtt(
+	struct series *series, const struct detector_config *detector, uint32_t ticks, uint64_t now_ns, struct network_shift *shift)
 {
 	series_advance(series, detector, now_ns);
 	series->sum += ticks;

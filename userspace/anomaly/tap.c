@@ -139,10 +139,10 @@ static void note_tcp(struct anomaly_tap *tap, struct tcp_flow *tcp, const struct
 		event.flow = flow_key_hash(&tap->seed, &packet->key);
 		tap_push(tap, &event);
 	}
-	bool ends = packet->tcp_flags & (TCP_FIN | TCP_RST) && tcp->state >= TCP_STATE_SYN_ACK && tcp->state <= TCP_STATE_ESTABLISHED;
+	bool ends =
+		packet->tcp_flags & (TCP_FIN | TCP_RST) && tcp->state >= TCP_STATE_SYN_ACK && tcp->state <= TCP_STATE_ESTABLISHED;
 	if (ends)
-		note_path(tap, tcp, packet, order, EVENT_END | EVENT_PATH,
-			flow->packets[0] % STEP + flow->packets[1] % STEP);
+		note_path(tap, tcp, packet, order, EVENT_END | EVENT_PATH, flow->packets[0] % STEP + flow->packets[1] % STEP);
 	else if (flow->packets[packet->dir] % STEP == STEP - 1)
 		note_path(tap, tcp, packet, order, EVENT_PATH, STEP);
 }

@@ -13,8 +13,8 @@ struct anomaly_tap {
 	struct anomaly *anomaly;
 	struct anomaly_event *ring;
 	uint64_t mask;
-	uint64_t written;     /* events so far; published in `head` at the end of a batch */
-	uint64_t tail_seen;   /* `tail` as it was when last looked at */
+	uint64_t written;   /* events so far; published in `head` at the end of a batch */
+	uint64_t tail_seen; /* `tail` as it was when last looked at */
 	struct hash_seed seed;
 	bool compat;
 	bool live;

@@ -14,8 +14,8 @@ enum option_kind {
 	OPTION_SECONDS, /* 60 or 0.25; stored in nanoseconds */
 	OPTION_WORD,    /* one of `words` */
 	OPTION_PATH,
-	OPTION_TEXT,   /* any text: `unit` says what it takes */
-	OPTION_PATHS,  /* given once per path; a list in the configuration file. The member is a char **, its count the unsigned behind it */
+	OPTION_TEXT, /* any text: `unit` says what it takes */
+	OPTION_PATHS, /* given once per path; a list in the configuration file. The member is a char **, its count the unsigned behind it */
 	OPTION_TEXTS,  /* the same for any text */
 	OPTION_FILTER, /* the words that are no options, joined by blanks */
 };

@@ -310,7 +310,8 @@ void core_run(struct core *core, const struct frame *frames, unsigned n)
 	}
 	if (!core->ledger.first_packet_ns && n)
 		counter_set(&core->ledger.first_packet_ns, frames[0].ts_ns);
-	counter_set(&core->ledger.last_packet_ns, core->now_ns);
+	if (n) /* core->now_ns moves on without packets, too */
+		counter_set(&core->ledger.last_packet_ns, core->now_ns);
 	counter_set(&core->ledger.fragments_unmatched, decoder_fragments_unmatched(core->decoder));
 }
 

@@ -37,7 +37,7 @@ struct lanes_sizes {
 	uint64_t table_bytes; /* reserved for buckets, all lanes */
 	uint64_t slab_bytes;  /* reserved for flow records */
 	uint64_t timer_bytes;
-	uint64_t ways_bytes; /* for one-way records; 0: no output has them */
+	uint64_t ways_bytes;     /* for one-way records; 0: no output has them */
 	uint32_t tcp_flow_bytes; /* one TCP flow's slab entry */
 	uint32_t other_flow_bytes;
 };
