@@ -45,6 +45,8 @@ static __always_inline void stamp_time(struct xdp_md *ctx, struct frame_meta *me
 		meta->ts_kind = FRAME_TS_HARDWARE;
 		return;
 	}
+	if (config.unstamped)
+		return;
 	meta->ts_ns = bpf_ktime_get_ns();
 	meta->ts_kind = FRAME_TS_KTIME;
 }

@@ -169,8 +169,11 @@ suite release unit
 suite asan unit
 suite release cli
 suite asan cli
+suite release bpf
+suite asan bpf
 suite release net
 suite asan net
+suite release vm
 if ! can_fuzz; then
 	step "fuzz" skip_fuzz
 elif [[ -n ${clang_built:-} ]]; then

@@ -88,7 +88,7 @@ class Bench:
         if receiver == "floor":
             child = self.start("mon", "live_floor", "-i", "mon0", "--cpu", self.cpus[-1], "--ring", ring)
         else:
-            pcap = ["-w", "cap.pcap"] if receiver == "flowlane -w" else []
+            pcap = ["-w", "cap.pcap"] if receiver == "flowlane -w" else ["--timestamps", "batch"] if receiver == "batch stamps" else []
             child = self.start("mon", "flowlane", "-q", "-i", "mon0", "--cpus", self.cpus[-1], "--ring-size", ring, "--summary-json", "summary.json",
                                "--export-json", "flows.json", "--export-csv", "flows.csv", *pcap)
         self.wait_attached(child)
@@ -123,7 +123,7 @@ def ratios(bench):
         f"({FLOWS} TCP flows, flat out, {rounds} rounds of {seconds} s)")
     for size in SIZES:
         # Pcaps of full-sized frames at this rate are 5 GB a second: that would measure memory, and fill it.
-        receivers = ("floor", "flowlane", "flowlane -w") if size == 64 else ("floor", "flowlane")
+        receivers = ("floor", "flowlane", "batch stamps", "flowlane -w") if size == 64 else ("floor", "flowlane")
         runs = {receiver: [] for receiver in receivers}
         for number in range(rounds):
             order = receivers if number % 2 == 0 else receivers[::-1]

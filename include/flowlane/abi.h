@@ -78,7 +78,9 @@ struct xdp_config {
 	abi_u8 exclusive;    /* what is not wanted is dropped instead of passed to the host */
 	abi_u8 share_by;     /* enum xdp_share */
 	abi_u64 hash_seed;   /* of the share: a random number, so that nobody outside can aim at one; 0 will do */
+	abi_u8 unstamped;    /* frames get no ktime: user space stamps the batch */
+	abi_u8 unused[7];
 };
-_Static_assert(sizeof(struct xdp_config) == 16, "the same for both compilers");
+_Static_assert(sizeof(struct xdp_config) == 24, "the same for both compilers");
 
 #endif

@@ -12,6 +12,7 @@ enum export_scope { SCOPE_ALL, SCOPE_LIVE };
 enum capture_mode { CAPTURE_AUTO, CAPTURE_ZEROCOPY, CAPTURE_COPY, CAPTURE_GENERIC };
 enum octets_count { OCTETS_L3, OCTETS_WIRE };
 enum nfcapd_compress { NFCAPD_NONE, NFCAPD_LZ4 = 3, NFCAPD_BZ2 = 2 }; /* as the file header has it */
+enum timestamps { TIMESTAMPS_AUTO, TIMESTAMPS_XDP, TIMESTAMPS_BATCH };
 enum progress_when { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
 
 struct config {
@@ -33,6 +34,7 @@ struct config {
 	uint32_t fanout;        /* lanes per RX queue */
 	bool busy_poll;         /* lanes run the driver's polling themselves */
 	bool replace;           /* take over from another XDP program on the interface */
+	enum timestamps timestamps; /* AUTO: the NIC's where it has them, else XDP's */
 	bool exclusive;         /* frames that are not wanted are dropped, not passed to the host */
 	bool promiscuous;       /* on by default */
 	uint64_t duration_ns;   /* stop after so much wall-clock time; 0: no limit */

@@ -58,6 +58,7 @@ static int interface_load(struct capture *capture, struct capture_interface *int
 		.fanout = capture->fanout,
 		.hash_seed = capture->hash_seed,
 		.exclusive = capture->config->exclusive,
+		.unstamped = capture->config->timestamps == TIMESTAMPS_BATCH,
 		.frags = interface->frags,
 		.hw_timestamp = hw_timestamp,
 		.hw_vlan = hw_vlan,
@@ -94,7 +95,7 @@ static int interface_load_best(struct capture *capture, struct capture_interface
 	bool native = capture->config->mode != CAPTURE_GENERIC;
 	/* Tags that the NIC takes out of frames and would not leave in. */
 	bool hw_vlan = native && interface->info.rx_vlan_strip && interface->info.xdp_rx_vlan_tag;
-	bool hw_timestamp = native && interface_open_phc(interface);
+	bool hw_timestamp = native && capture->config->timestamps == TIMESTAMPS_AUTO && interface_open_phc(interface);
 
 	if ((hw_timestamp || hw_vlan) && !interface_load(capture, interface, hw_timestamp, hw_vlan))
 		return 0;

@@ -62,6 +62,7 @@ static int xdp_configure(struct xdp *xdp, const struct xdp_load_options *options
 		.hw_timestamp = options->hw_timestamp,
 		.hw_vlan = options->hw_vlan,
 		.exclusive = options->exclusive,
+		.unstamped = options->unstamped,
 		.hash_seed = options->hash_seed,
 	};
 	xdp->program = xdp_choose(xdp, options);

@@ -16,6 +16,7 @@ struct xdp_load_options {
 	unsigned fanout;
 	uint64_t hash_seed;
 	bool exclusive;
+	bool unstamped;             /* no time stamps by the program */
 	bool frags;                 /* frames longer than a page */
 	bool hw_timestamp, hw_vlan; /* ask the driver: native mode only, and not every driver can */
 };

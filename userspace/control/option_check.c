@@ -177,6 +177,7 @@ static int check_not_live(struct options *options)
 		{ config->cpus, "--cpus" },
 		{ config->mode != CAPTURE_AUTO, "--mode" },
 		{ config->require_zerocopy, "--require-zerocopy" },
+		{ config->timestamps != TIMESTAMPS_AUTO, "--timestamps" },
 		{ config->busy_poll, "--busy-poll" },
 		{ config->exclusive, "--exclusive" },
 		{ config->replace, "--replace" },

@@ -14,6 +14,8 @@ static const struct option_word words_nfcapd[] = { { "none", NFCAPD_NONE }, { "l
 	{ NULL, 0 } };
 static const struct option_word words_mode[] = { { "auto", CAPTURE_AUTO }, { "zerocopy", CAPTURE_ZEROCOPY },
 	{ "copy", CAPTURE_COPY }, { "generic", CAPTURE_GENERIC }, { NULL, 0 } };
+static const struct option_word words_timestamps[] = { { "auto", TIMESTAMPS_AUTO }, { "xdp", TIMESTAMPS_XDP },
+	{ "batch", TIMESTAMPS_BATCH }, { NULL, 0 } };
 static const struct option_word words_progress[] = { { "auto", PROGRESS_AUTO }, { "always", PROGRESS_ALWAYS },
 	{ "never", PROGRESS_NEVER }, { NULL, 0 } };
 
@@ -56,6 +58,9 @@ const struct option_spec option_table[] = {
 	{ .group = "Live input", .name = "frames", .kind = OPTION_NUMBER, .argument = "N", .unit = "buffers",
 	  IN("live", "frames"), SETS(frames), .fallback = "0", RANGE(0, 1ULL << 24),
 	  .help = "packet buffers of each queue; 0: as many as its rings can hold" },
+	{ .group = "Live input", .name = "timestamps", .kind = OPTION_WORD, .argument = "auto|xdp|batch",
+	  IN("live", "timestamps"), SETS(timestamps), .fallback = "auto", .words = words_timestamps,
+	  .help = "auto: the NIC's where it has them, else taken in XDP per packet; batch: one for up to 64 packets, which is faster" },
 	{ .group = "Live input", .name = "busy-poll", .kind = OPTION_FLAG, IN("live", "busy_poll"), SETS(busy_poll),
 	  .help = "lanes run the driver's polling on their own CPU; tested at start, and undone where the driver stalls" },
 	{ .group = "Live input", .name = "promiscuous", .kind = OPTION_FLAG, IN("live", "promiscuous"), SETS(promiscuous), .fallback = "yes",
