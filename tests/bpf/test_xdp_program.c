@@ -148,6 +148,27 @@ static void frame__when_queue_has_a_socket__then_captured_and_stamped(void **con
 	}
 }
 
+static void frame__when_stamps_are_off__then_room_for_metadata_and_no_time(void **context)
+{
+	struct xdp_config config = config_of(1);
+	struct packet_builder b = case_build(&CASES[0], &THERE);
+	struct frame_meta meta;
+	struct run run;
+	struct rig rig;
+
+	(void)context;
+	config.unstamped = 1;
+	load(&rig, RIG_PLAIN, &config);
+	place_socket(&rig, 0);
+	run_frame(&rig, b.bytes, b.len, 0, &run);
+	assert_int_equal(run.verdict, XDP_REDIRECT);
+	assert_int_equal(run.meta_bytes, sizeof(meta));
+	memcpy(&meta, run.out, sizeof(meta));
+	assert_int_equal(meta.ts_kind, FRAME_TS_NONE);
+	assert_int_equal(meta.ts_ns, 0);
+	rig_unload(&rig);
+}
+
 static void frame__when_queue_has_no_socket__then_passed_untouched(void **context)
 {
 	struct xdp_config config = config_of(1);
@@ -385,6 +406,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frame__when_queue_has_a_socket__then_captured_and_stamped),
+		cmocka_unit_test(frame__when_stamps_are_off__then_room_for_metadata_and_no_time),
 		cmocka_unit_test(frame__when_queue_has_no_socket__then_passed_untouched),
 		cmocka_unit_test(frame__when_socket_closed__then_passed),
 		cmocka_unit_test(frame__when_queue_is_beyond_the_counters__then_passed_and_not_counted),

@@ -369,7 +369,7 @@ static void json__when_live__then_stages_before_the_lanes(void **state)
 		"0,\n "
 		"       \"received\": 1000,\n        \"rx_ring_full\": 6,\n        \"fill_ring_empty\": 0,\n        \"invalid\": "
 		"0,\n   "
-		"     \"refused\": 4,\n        \"bytes\": 64640\n",
+		"     \"refused\": 4,\n        \"too_long\": 0,\n        \"bytes\": 64640\n",
 		"\"queue\": 1,\n        \"lanes\": 0,\n        \"seen\": 5,\n        \"filtered\": 0,\n        \"no_socket\": 5,\n",
 		"\"oneway_flows_ratio\": 0.7500\n  },\n",
 		"\"ts_source\": \"xdp\",\n",
@@ -393,7 +393,8 @@ static void text__when_live__then_losses_are_named(void **state)
 	assert_has(text, "NIC: 4 LOST before XDP (dropped 0, missed 4, errors 0)\n");
 	assert_has(text, "queue 0         1010 seen = 1000 received + 6 LOST, RX ring full + 4 LOST, refused (0.990 % lost)\n");
 	assert_has(text, "queue 1         5 seen = 0 received + 5 no socket\n");
-	assert_has(text, "One-way flows: 75 % of 40: the NIC sends both directions of a flow to different queues");
+	assert_has(text, "One-way flows: 75 % of 40: traffic of one direction only, or a NIC that sends the two directions of a "
+			 "flow to different queues");
 	report.flows_oneway = 20; /* half of them is what a scan or a mirror of one direction looks like */
 	char *other = plain_text();
 	assert_null(strstr(other, "One-way flows"));

@@ -27,7 +27,7 @@ double summary_oneway_ratio(const struct lanes_report *report)
 
 static uint64_t queue_lost(const struct capture_queue_report *queue)
 {
-	return queue->rx_ring_full + queue->fill_ring_empty + queue->invalid + queue->refused;
+	return queue->rx_ring_full + queue->fill_ring_empty + queue->refused;
 }
 
 uint64_t summary_lost(const struct lanes_report *report)
@@ -52,8 +52,8 @@ static void print_queue(const struct capture_queue_report *queue, FILE *out)
 		{ "no socket", queue->no_socket },
 		{ "LOST, RX ring full", queue->rx_ring_full },
 		{ "LOST, no free buffer", queue->fill_ring_empty },
-		{ "LOST, invalid buffer", queue->invalid },
-		{ "LOST, refused", queue->refused },
+		{ "LOST, too long for a buffer", queue->too_long },
+		{ "LOST, refused", queue->refused - queue->too_long },
 	};
 
 	fprintf(out, "    queue %-10u%" PRIu64 " seen = %" PRIu64 " received", queue->queue, queue->seen, queue->received);
@@ -92,8 +92,9 @@ void summary_print_capture(const struct lanes_report *report, FILE *out)
 		print_interface(capture, i, out);
 	if (report->lanes > 1 && report->flows_sampled >= ONEWAY_FLOWS && oneway > ONEWAY_SUSPECT)
 		fprintf(out,
-			"  One-way flows: %.0f %% of %" PRIu64
-			": the NIC sends both directions of a flow to different queues. Make its "
-			"RSS symmetric (ethtool -X %s hfunc toeplitz symmetric-xor), or use one queue with --fanout %u\n",
+			"  One-way flows: %.0f %% of %" PRIu64 ": traffic of one direction only, or a NIC that sends the two "
+			"directions of a flow to different queues: `flowlane doctor -i %s` tells which, and the fix; --fanout %u "
+			"on one "
+			"queue always works\n",
 			100 * oneway, report->flows_sampled, capture->interface[0].name, report->lanes);
 }

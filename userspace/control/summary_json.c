@@ -127,6 +127,7 @@ static void put_queue(struct json *json, const struct capture_report *capture, c
 	json_number(json, "fill_ring_empty", queue->fill_ring_empty);
 	json_number(json, "invalid", queue->invalid);
 	json_number(json, "refused", queue->refused);
+	json_number(json, "too_long", queue->too_long);
 	json_number(json, "bytes", queue->bytes);
 	json_close(json, '}');
 }

@@ -35,7 +35,7 @@ static uint64_t capture_lost(const struct capture *capture)
 	for (unsigned i = 0; i < report.interfaces; i++)
 		lost += report.interface[i].nic_dropped + report.interface[i].nic_missed + report.interface[i].nic_errors;
 	for (unsigned i = 0; i < report.queues; i++)
-		lost += report.queue[i].rx_ring_full + report.queue[i].fill_ring_empty + report.queue[i].invalid;
+		lost += report.queue[i].rx_ring_full + report.queue[i].fill_ring_empty;
 	return lost;
 }
 
