@@ -25,20 +25,20 @@ struct config {
 	/* live input */
 	char **interfaces;
 	unsigned interfaces_count;
-	char *queues;           /* list like "0-3,6" of each interface's RX queues; NULL: all */
-	char *cpus;             /* list of CPUs for the lanes, in this order; NULL: chosen near the NIC */
-	enum capture_mode mode; /* how frames come from the driver; AUTO: the best that works */
-	bool require_zerocopy;  /* fail where zero-copy cannot be had */
-	uint32_t ring_size;     /* descriptors of each RX ring, a power of two */
-	uint32_t frames;        /* buffers of each queue; 0: what the rings need */
-	uint32_t fanout;        /* lanes per RX queue */
-	bool busy_poll;         /* lanes run the driver's polling themselves */
-	bool replace;           /* take over from another XDP program on the interface */
+	char *queues;               /* list like "0-3,6" of each interface's RX queues; NULL: all */
+	char *cpus;                 /* list of CPUs for the lanes, in this order; NULL: chosen near the NIC */
+	enum capture_mode mode;     /* how frames come from the driver; AUTO: the best that works */
+	bool require_zerocopy;      /* fail where zero-copy cannot be had */
+	uint32_t ring_size;         /* descriptors of each RX ring, a power of two */
+	uint32_t frames;            /* buffers of each queue; 0: what the rings need */
+	uint32_t fanout;            /* lanes per RX queue */
+	bool busy_poll;             /* lanes run the driver's polling themselves */
+	bool replace;               /* take over from another XDP program on the interface */
 	enum timestamps timestamps; /* AUTO: the NIC's where it has them, else XDP's */
-	bool exclusive;         /* frames that are not wanted are dropped, not passed to the host */
-	bool promiscuous;       /* on by default */
-	uint64_t duration_ns;   /* stop after so much wall-clock time; 0: no limit */
-	char *user;             /* become this user once everything is open; NULL: stay */
+	bool exclusive;             /* frames that are not wanted are dropped, not passed to the host */
+	bool promiscuous;           /* on by default */
+	uint64_t duration_ns;       /* stop after so much wall-clock time; 0: no limit */
+	char *user;                 /* become this user once everything is open; NULL: stay */
 
 	/* lanes */
 	uint32_t lanes;
