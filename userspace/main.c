@@ -81,17 +81,33 @@ out:
 	return status;
 }
 
+/* Jobs other than a run: `flowlane NAME ...`. The program's own name is not among their arguments: argv[0] is NAME. */
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv); /* returns the exit code */
+} commands[] = {
+	{ "merge", merge_run },
+	{ "convert", convert_run },
+	{ "doctor", doctor_run },
+};
+
+static const struct command *find_command(const char *name)
+{
+	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	}
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
 	static struct options options;
 	int status;
+	const struct command *command = argc > 1 ? find_command(argv[1]) : NULL;
 
-	if (argc > 1 && !strcmp(argv[1], "merge"))
-		return merge_run(argc - 1, argv + 1);
-	if (argc > 1 && !strcmp(argv[1], "convert"))
-		return convert_run(argc - 1, argv + 1);
-	if (argc > 1 && !strcmp(argv[1], "doctor"))
-		return doctor_run(argc - 1, argv + 1);
+	if (command)
+		return command->run(argc - 1, argv + 1);
 	if (options_parse(argc, argv, &options)) {
 		log_error("%s", options.error);
 		status = EXIT_USAGE;
