@@ -61,6 +61,11 @@ struct config {
 	bool pcap_per_lane;               /* NAME.lane0.pcap and so on, instead of one file */
 	bool direct_io;                   /* O_DIRECT: past the page cache */
 
+	/* packet index */
+	char *export_rocksdb;        /* a directory: pointers into the file that is read */
+	bool index;                  /* beside each capture that is written */
+	uint64_t index_memory_bytes; /* for pointers that are not written yet */
+
 	/* flow exports */
 	char *export_json;
 	char *export_csv;

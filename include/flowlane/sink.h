@@ -54,6 +54,9 @@ struct sink_ops {
 	 * keep the capabilities that there are when they begin. 0, or a negative errno, logged. NULL: it has none. */
 	int (*start)(struct output *output);
 	void (*frames)(struct sink *sink, const struct frame *frames, unsigned n);
+	/* Before frames(), if there are any: where the frames of this batch lie in the file that is read. Frames that the filter left
+	 * out count, too: frame.number is the place of a frame among them all. Not called unless source_info.places. */
+	void (*place)(struct sink *sink, const struct batch_place *place);
 	void (*flows)(struct sink *sink, const struct flow_record *records, unsigned n);
 	void (*rtt)(struct sink *sink, const struct rtt_sample *samples, unsigned n);
 	void (*ways)(struct sink *sink, const struct flow_way *ways, unsigned n);

@@ -25,8 +25,17 @@ struct source_info {
 	uint32_t snaplen; /* of the input, bytes */
 	bool nanoseconds; /* time stamps have nanosecond resolution */
 	bool live;
+	bool places;           /* one file whose frames have places in it: source_ops.place */
 	uint32_t ifindex;      /* of the interface; 0: a file */
 	const char *ts_source; /* "file", "hardware", "xdp", "batch": where time stamps come from; may change while live */
+};
+
+/* Where the frames of a batch lie in the file: one at `data` + d begins at `position` + d. */
+struct batch_place {
+	const uint8_t *data;
+	uint64_t position;
+	uint64_t number; /* of the batch's first frame in the file, from 1 */
+	unsigned count;  /* of its frames, before the filter */
 };
 
 struct source;
@@ -39,6 +48,8 @@ struct source_ops {
 	/* Gives frames back, in any order. All must be back before the next rx_batch(). */
 	void (*release)(struct source *source, const struct frame *frames, unsigned n);
 	void (*stats)(const struct source *source, struct source_stats *stats);
+	/* Of the n > 0 frames that rx_batch() gave last, before release(). Only if info.places. */
+	void (*place)(const struct source *source, const struct frame *frames, unsigned n, struct batch_place *place);
 	/* Live: UNIX time now, for a lane without frames; no frame handed out later is older by more than a batch. NULL: a file. */
 	uint64_t (*now_ns)(struct source *source);
 	void (*close)(struct source *source); /* accepts half-opened */

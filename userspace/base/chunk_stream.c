@@ -56,6 +56,8 @@ static void write_settle(struct chunk_stream *stream, struct chunk_pieces *piece
 	/* What was counted before may be written once more, at the beginning of a block. */
 	if (!outfile_place(stream->file, &place))
 		outfile_wrote(stream->file, whole ? (size_t)(stream->write_start + whole - place.offset) : 0, error);
+	if (stream->options.grew && whole)
+		stream->options.grew(stream->options.owner, outfile_bytes(stream->file));
 	if (error) {
 		stream_fail(stream, error);
 		pieces_settle(stream, &stream->stage[stream->filling].pieces, 0);

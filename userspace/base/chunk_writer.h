@@ -51,6 +51,8 @@ struct chunk_stream_options {
 	/* How many of the bytes at `data` still belong into the file at hand: whole records, at least one of a file just begun. Their
 	 * number goes to *records. NULL: all of them, there is one file. */
 	size_t (*fit)(void *owner, const uint8_t *data, size_t bytes, uint64_t *records);
+	/* So many bytes of the file at hand are whole records in the file. NULL: nobody wants to know. */
+	void (*grew)(void *owner, uint64_t bytes);
 	/* The file at hand is finished: the next one, with its head in it. 0 or a negative errno, logged. */
 	int (*next)(void *owner, struct outfile **file);
 };

@@ -94,7 +94,7 @@ static inline __attribute__((always_inline)) void frame_fill(
 	frame->link = LINK_ETHERNET; /* these four are one store */
 	frame->vlan_tci = 0;
 	frame->vlan_tpid = 0;
-	frame->unused = 0;
+	frame->number = 0;
 	if (likely(meta->ts_kind == FRAME_TS_KTIME)) {
 		ts_ns = meta->ts_ns + stamps->offset_ns;
 		stamps->usual++;

@@ -9,7 +9,7 @@
 
 #include "option_table.h"
 
-#define OUTPUTS 12
+#define OUTPUTS 13
 
 struct named_output {
 	const char *option;
@@ -32,6 +32,7 @@ static void list_outputs(const struct config *config, struct named_output output
 		{ "--export-binary", config->export_binary, true },
 		{ "--export-hist", config->export_hist, true },
 		{ "--export-series", config->export_series, true },
+		{ "--export-rocksdb", config->export_rocksdb, true },
 	};
 	memcpy(outputs, all, sizeof(all));
 }
@@ -139,6 +140,30 @@ static int check_rotation(struct options *options)
 	return 0;
 }
 
+/* Pointers need a file that they point into. */
+static int check_index(struct options *options)
+{
+	const struct config *config = &options->config;
+
+	if (config->index && !config->write_pcap)
+		return option_fail(options,
+			"--index is about the capture that is written: add --write-pcap FILE, or index the file "
+			"that is read with --export-rocksdb DIR");
+	if (config->index && is_stdio(config->write_pcap))
+		return option_fail(options, "--index needs a file to point into; give --write-pcap a file name instead of -");
+	if (!config->export_rocksdb)
+		return 0;
+	if (config->interfaces_count)
+		return option_fail(options, "--export-rocksdb is about the file that is read; live, write a capture and index it: "
+					    "--write-pcap FILE --index");
+	if (config->read_files_count > 1)
+		return option_fail(options, "--export-rocksdb indexes one file, and %u are read; index each in a run of its own",
+			config->read_files_count);
+	if (config->read_files_count && is_stdio(config->read_files[0]))
+		return option_fail(options, "--export-rocksdb needs a file to point into, and standard input is none; read a file");
+	return 0;
+}
+
 static int check_live(struct options *options)
 {
 	const struct config *config = &options->config;
@@ -232,6 +257,8 @@ int options_check(struct options *options)
 		error = check_rotation(options);
 	if (!error && options->config.rotate_ns % 1000000000)
 		error = option_fail(options, "--rotate-s must be whole seconds: file names have no fractions");
+	if (!error)
+		error = check_index(options);
 	if (!error)
 		error = check_outputs(options);
 	return error;

@@ -82,7 +82,7 @@ const struct option_spec option_table[] = {
 	  .help = "a flow ends after SECS without a packet, in packet time; 0 never" },
 	{ .group = "Flows", .name = "active-timeout-s", .kind = OPTION_SECONDS, .argument = "SECS",
 	  IN("flow", "active_timeout_s"), SETS(active_timeout_ns), .fallback = "300", RANGE(0, SECONDS_MAX),
-	  .help = "pipe and nfcapd: a direction that lasts longer than SECS is cut, the flow lives on; 0 never" },
+	  .help = "pipe, nfcapd and packet index: a direction that lasts longer than SECS is cut, the flow lives on; 0 never" },
 	{ .group = "Flows", .name = "max-flows", .kind = OPTION_NUMBER, .argument = "N", .unit = "flows",
 	  IN("flow", "max_flows"), SETS(max_flows), .fallback = "4194304", RANGE(1, 1ULL << 30),
 	  .help = "most flows at a time; when full, a half-open, closed or silent one leaves; 64k, 4M, 4Mi work" },
@@ -116,6 +116,15 @@ const struct option_spec option_table[] = {
 	  .help = "live: a file for each lane, NAME.lane0.pcap, NAME.lane1.pcap and so on, each in strict order; rotation counts per lane" },
 	{ .group = "Packet output", .name = "direct-io", .kind = OPTION_FLAG, IN("pcap", "direct_io"), SETS(direct_io),
 	  .help = "write the capture past the page cache (O_DIRECT): for long captures on fast disks" },
+
+	{ .group = "Packet output", .name = "index", .kind = OPTION_FLAG, IN("index", "enabled"), SETS(index),
+	  .help = "with -w: write a packet index beside each capture file, FILE.rdb, for flowlane extract" },
+	{ .group = "Packet output", .name = "export-rocksdb", .kind = OPTION_PATH, .argument = "DIR",
+	  IN("index", "rocksdb"), SETS(export_rocksdb),
+	  .help = "with -r FILE: write a packet index of FILE to DIR: a RocksDB database of flows and of pointers to their packets" },
+	{ .group = "Packet output", .name = "index-memory-mb", .kind = OPTION_NUMBER, .argument = "N", .unit = "MiB",
+	  IN("index", "memory_mb"), SETS(index_memory_bytes), .fallback = "256", RANGE(1, 65536), .scale = 1ULL << 20,
+	  .help = "memory for pointers that are not in an index yet, 32 bytes a packet; a capture that fits is indexed fastest" },
 
 	/* ---- */
 	{ .group = "Flow output", .name = "export-json", .kind = OPTION_PATH, .argument = "FILE",

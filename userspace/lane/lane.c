@@ -149,6 +149,20 @@ static void lane_tick(struct lane *lane, uint64_t now_ns)
 	}
 }
 
+/* For the sinks that want to know where frames lie in the file. */
+static void lane_place(struct lane *lane, struct frame *frames, unsigned n)
+{
+	struct batch_place place;
+
+	for (unsigned i = 0; i < n; i++)
+		frames[i].number = (uint16_t)i;
+	lane->source->ops->place(lane->source, frames, n, &place);
+	for (unsigned i = 0; i < lane->sinks_count; i++) {
+		if (lane->sinks[i].frames && lane->sinks[i].ops->place)
+			lane->sinks[i].ops->place(lane->sinks[i].sink, &place);
+	}
+}
+
 static bool lane_goes_on(const struct lane *lane)
 {
 	return atomic_load_explicit(lane->left, memory_order_relaxed) &&
@@ -166,6 +180,8 @@ void *lane_run(void *argument)
 		n = lane_receive(lane, frames);
 		if (n < 0)
 			break;
+		if (lane->places && n > 0)
+			lane_place(lane, frames, (unsigned)n);
 		lane_batch(lane, frames, (unsigned)n);
 		if (source->ops->now_ns)
 			lane_tick(lane, n ? frames[n - 1].ts_ns : source->ops->now_ns(source));

@@ -33,6 +33,7 @@ struct lane {
 	const atomic_bool *stop; /* written by control and signal handlers; live lanes go on to the end of their rings */
 	unsigned sinks_count;
 	struct lane_sink sinks[LANE_SINKS_MAX];
+	bool places; /* a sink wants to know where frames lie in the file */
 	uint64_t tick_due_ns;
 	pthread_t thread;
 

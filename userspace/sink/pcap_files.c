@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "index_follow.h"
 #include "log.h"
 #include "pcap_segments.h"
 
@@ -12,6 +13,7 @@ struct pcap_files {
 	uint64_t rotate_bytes, rotate_ns;
 	struct pcap_segments *segments; /* NULL: one file */
 	struct chunk_stream *stream;
+	struct index_follow *index; /* NULL: none is wanted */
 
 	/* of the file at hand */
 	uint64_t bytes; /* header and records given to it */
@@ -33,6 +35,8 @@ static int file_begin(struct pcap_files *files, const char *path, struct outfile
 	}
 	files->bytes = sizeof(files->header);
 	files->started = false;
+	if (files->index && !index_follow_begin(files->index, path))
+		index_follow_grew(files->index, sizeof(files->header));
 	*file = made;
 	return 0;
 }
@@ -75,6 +79,21 @@ static size_t files_fit(void *owner, const uint8_t *data, size_t bytes, uint64_t
 	return at;
 }
 
+static void files_grew(void *owner, uint64_t bytes)
+{
+	const struct pcap_files *files = owner;
+
+	index_follow_grew(files->index, bytes);
+}
+
+static void file_removed(void *owner, const char *path)
+{
+	const struct pcap_files *files = owner;
+
+	if (files->index)
+		index_follow_remove(files->index, path);
+}
+
 static int files_next(void *owner, struct outfile **file)
 {
 	struct pcap_files *files = owner;
@@ -84,7 +103,7 @@ static int files_next(void *owner, struct outfile **file)
 }
 
 int pcap_files_open(struct chunk_writer *writer, const struct config *config, const char *path,
-	const struct pcap_file_header *header, struct pcap_files **files)
+	const struct pcap_file_header *header, struct index_follow *index, struct pcap_files **files)
 {
 	struct pcap_files *made = calloc(1, sizeof(*made));
 	struct chunk_stream_options options = { .direct = config->direct_io, .head_bytes = sizeof(*header), .owner = made };
@@ -97,13 +116,17 @@ int pcap_files_open(struct chunk_writer *writer, const struct config *config, co
 	made->header = *header;
 	made->rotate_bytes = config->write_pcap_rotate_bytes;
 	made->rotate_ns = config->write_pcap_rotate_ns;
+	made->index = index;
 	options.head = &made->header;
+	options.grew = index ? files_grew : NULL;
 	if (made->rotate_bytes || made->rotate_ns) {
 		options.fit = files_fit;
 		options.next = files_next;
-		error = pcap_segments_open(path, config->write_pcap_max_files, &made->segments);
+		error = pcap_segments_open(path, config->write_pcap_max_files, file_removed, made, &made->segments);
 	} else {
-		error = file_begin(made, path, &options.file);
+		error = index ? index_follow_check(path) : 0;
+		if (!error)
+			error = file_begin(made, path, &options.file);
 	}
 	if (!error)
 		error = chunk_writer_add_stream(writer, &options, &made->stream);

@@ -13,6 +13,7 @@
 #include "flowlane/config.h"
 #include "flowlane/pcap_format.h"
 
+struct index_follow;
 struct pcap_files;
 
 struct pcap_files_report {
@@ -21,9 +22,10 @@ struct pcap_files_report {
 	char path[512]; /* "cap.pcap", "cap.000001-000003.pcap" */
 };
 
-/* Begins `path`, or with rotation looks at what is there. `header` is copied. 0, or a negative errno, logged. */
+/* Begins `path`, or with rotation looks at what is there. `header` is copied; `index` is told what is written, or NULL. 0, or a
+ * negative errno, logged. */
 int pcap_files_open(struct chunk_writer *writer, const struct config *config, const char *path,
-	const struct pcap_file_header *header, struct pcap_files **files);
+	const struct pcap_file_header *header, struct index_follow *index, struct pcap_files **files);
 struct chunk_stream *pcap_files_stream(const struct pcap_files *files);
 bool pcap_files_rotate(const struct pcap_files *files);
 /* After chunk_writer_finish(): ends the last file. NULL: there was no run, nothing is finished, files from before stay. */

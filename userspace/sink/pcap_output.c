@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "flowlane/pcap_format.h"
+#include "index_options.h"
 #include "log.h"
 #include "pcap_files.h"
 
@@ -28,14 +29,17 @@ struct output {
 	struct {
 		unsigned lane;
 		struct pcap_files *files;
-	} files[FILES_MAX]; /* the first one is everyone's without --pcap-per-lane */
+		struct index_follow *index; /* NULL: none is wanted */
+	} files[FILES_MAX];                 /* the first one is everyone's without --pcap-per-lane */
 };
 
 static void output_destroy(struct output *output)
 {
 	chunk_writer_close(output->writer);
-	for (unsigned i = 0; i < output->files_count; i++)
+	for (unsigned i = 0; i < output->files_count; i++) {
+		index_follow_close(output->files[i].index);
 		pcap_files_free(output->files[i].files);
+	}
 	free(output);
 }
 
@@ -61,10 +65,18 @@ static void output_shape(struct output *output, const struct config *config, con
 static int output_add_files(struct output *output, unsigned lane, const char *path)
 {
 	struct pcap_files **files = &output->files[output->files_count].files;
-	int error = pcap_files_open(output->writer, output->config, path, &output->header, files);
+	struct index_follow **index = &output->files[output->files_count].index;
+	struct index_writer_options options = index_options(output->config, output->live);
+	int error = output->config->index ? index_follow_open(&options, output->config->outer, index) : 0;
 
 	if (!error)
+		error = pcap_files_open(output->writer, output->config, path, &output->header, *index, files);
+	if (error) {
+		index_follow_close(*index);
+		*index = NULL;
+	} else {
 		output->files[output->files_count++].lane = lane;
+	}
 	return error;
 }
 
@@ -136,7 +148,11 @@ int pcap_output_attach(struct output *output, unsigned lane, struct pcap_lane *m
 
 int pcap_output_start(struct output *output)
 {
-	return chunk_writer_start(output->writer);
+	int error = chunk_writer_start(output->writer);
+
+	for (unsigned i = 0; i < output->files_count && !error; i++)
+		error = output->files[i].index ? index_follow_start(output->files[i].index) : 0;
+	return error;
 }
 
 void pcap_output_lost(struct output *output, uint64_t no_chunk, uint64_t refused)
@@ -147,6 +163,12 @@ void pcap_output_lost(struct output *output, uint64_t no_chunk, uint64_t refused
 
 void pcap_output_reopen(struct output *output)
 {
+	if (output->config->index) {
+		log_warning("pcap: \"%s\" is not reopened: its index belongs to it; let flowlane rotate it instead, with "
+			    "--write-pcap-rotate-mb or --write-pcap-rotate-s",
+			output->config->write_pcap);
+		return;
+	}
 	for (unsigned i = 0; i < output->files_count; i++) {
 		if (!pcap_files_rotate(output->files[i].files)) /* those are moved away without our help */
 			chunk_stream_reopen(pcap_files_stream(output->files[i].files));
@@ -160,6 +182,24 @@ static void output_describe(const struct output *output, char *text, size_t byte
 
 	snprintf(text, bytes, "%.*s.lane%u-%u%s%s", (int)(extension - path), path, output->files[0].lane,
 		output->files[output->files_count - 1].lane, pcap_files_rotate(output->files[0].files) ? ".*" : "", extension);
+}
+
+/* The indexes of the files, which are complete now. */
+static void indexes_finish(struct output *output, const char *path, struct output_report *report)
+{
+	struct index_report index = { 0 };
+
+	*report = (struct output_report){ .name = "index" };
+	for (unsigned i = 0; i < output->files_count; i++) {
+		index_follow_finish(output->files[i].index, &index);
+		report->records += index.packets;
+		report->lost += index.lost;
+		report->bytes += index.bytes;
+		report->files += index.indexes;
+		if (!report->error)
+			report->error = index.error;
+	}
+	snprintf(report->path, sizeof(report->path), "%.*s" INDEX_SUFFIX, (int)(sizeof(report->path) - sizeof(INDEX_SUFFIX)), path);
 }
 
 unsigned pcap_output_close(struct output *output, struct output_report *reports)
@@ -188,6 +228,9 @@ unsigned pcap_output_close(struct output *output, struct output_report *reports)
 			    " packets are not in \"%s\": the disk was too slow for them; write to a faster one, or "
 			    "less: --snaplen, a filter",
 			output->no_chunk, reports->path);
+	if (reports && output->config->index)
+		indexes_finish(output, reports->path, reports + 1);
+	unsigned count = !reports ? 0 : output->config->index ? 2 : 1;
 	output_destroy(output);
-	return reports ? 1 : 0;
+	return count;
 }

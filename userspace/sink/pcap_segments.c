@@ -26,6 +26,8 @@ struct pcap_segments {
 	uint64_t first; /* of this run */
 	uint64_t next;
 	bool said_unlink;
+	pcap_removed_fn *removed;
+	void *owner;
 };
 
 /* "capture.000012.pcap": 12; 0 if it is no segment of ours. */
@@ -106,7 +108,7 @@ static int segments_split(struct pcap_segments *segments, const char *path)
 	return segments->directory && segments->stem && segments->extension ? 0 : -ENOMEM;
 }
 
-int pcap_segments_open(const char *path, uint32_t max_files, struct pcap_segments **segments)
+int pcap_segments_open(const char *path, uint32_t max_files, pcap_removed_fn *removed, void *owner, struct pcap_segments **segments)
 {
 	struct pcap_segments *made = calloc(1, sizeof(*made));
 	int error = made ? segments_split(made, path) : -ENOMEM;
@@ -120,6 +122,8 @@ int pcap_segments_open(const char *path, uint32_t max_files, struct pcap_segment
 		return error;
 	}
 	made->max_files = max_files;
+	made->removed = removed;
+	made->owner = owner;
 	made->next = made->count ? made->indices[made->count - 1] + 1 : 1;
 	made->first = made->next;
 	*segments = made;
@@ -143,11 +147,14 @@ const char *pcap_segments_next(struct pcap_segments *segments)
 	while (segments->max_files > 0 && segments->count - segments->gone >= segments->max_files) {
 		if (!segment_name(segments, segments->indices[segments->gone++]))
 			return NULL;
-		if (unlink(segments->name) < 0 && errno != ENOENT && !segments->said_unlink) {
+		bool gone = unlink(segments->name) == 0 || errno == ENOENT;
+		if (!gone && !segments->said_unlink) {
 			log_warning("pcap: cannot remove the old \"%s\": %s; more than %u files will stay", segments->name,
 				strerror(errno), segments->max_files);
 			segments->said_unlink = true;
 		}
+		if (gone && segments->removed)
+			segments->removed(segments->owner, segments->name);
 	}
 	if (segment_add(segments, segments->next) < 0) {
 		log_error("pcap: no memory for the next file");

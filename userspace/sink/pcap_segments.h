@@ -10,9 +10,13 @@
 
 struct pcap_segments;
 
-/* For "dir/capture.pcap": looks for dir/capture.NNNNNN.pcap. max_files 0: nothing is ever removed. 0, or a negative errno,
+/* Told of each file that was removed. */
+typedef void pcap_removed_fn(void *owner, const char *path);
+
+/* For "dir/capture.pcap": looks for dir/capture.NNNNNN.pcap. max_files 0: nothing is ever removed. `removed` may be NULL. 0, or a negative errno,
  * logged. */
-int pcap_segments_open(const char *path, uint32_t max_files, struct pcap_segments **segments);
+int pcap_segments_open(
+	const char *path, uint32_t max_files, pcap_removed_fn *removed, void *owner, struct pcap_segments **segments);
 /* Makes room for one more file (removes the oldest while there are max_files) and gives its name, valid until the next call.
  * NULL: no memory, logged. */
 const char *pcap_segments_next(struct pcap_segments *segments);

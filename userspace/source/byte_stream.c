@@ -25,6 +25,7 @@ struct byte_stream {
 	int error;
 	uint64_t done; /* written by the reader, read by any */
 	uint64_t total;
+	uint64_t limit; /* of the file as far as it may be read */
 	uint64_t unpacked;
 
 	uint8_t head[BYTE_STREAM_HEAD];
@@ -46,6 +47,9 @@ static ssize_t raw_read(struct byte_stream *stream, void *to, size_t n)
 			return -EAGAIN;
 	}
 	ssize_t got;
+	if (stream->done >= stream->limit)
+		return -EAGAIN;
+	n = stream->limit - stream->done < n ? (size_t)(stream->limit - stream->done) : n;
 	do
 		got = read(stream->fd, to, n);
 	while (got < 0 && errno == EINTR);
@@ -194,6 +198,7 @@ int byte_stream_open(const char *path, struct byte_stream **result)
 	if (!stream)
 		goto fail;
 	stream->fd = -1;
+	stream->limit = UINT64_MAX;
 	stream->name = strdup(strcmp(path, "-") == 0 ? "standard input" : path);
 	if (!stream->name)
 		goto fail;
@@ -241,6 +246,16 @@ ssize_t byte_stream_read(struct byte_stream *stream, void *to, size_t n)
 	if (got > 0)
 		stream->unpacked += (uint64_t)got;
 	return got;
+}
+
+void byte_stream_set_limit(struct byte_stream *stream, uint64_t limit)
+{
+	stream->limit = limit;
+}
+
+bool byte_stream_plain(const struct byte_stream *stream)
+{
+	return stream->regular && stream->gzip == GZIP_NONE;
 }
 
 const char *byte_stream_name(const struct byte_stream *stream)

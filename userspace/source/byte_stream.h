@@ -28,7 +28,11 @@ const uint8_t *byte_stream_head(const struct byte_stream *stream, size_t *bytes)
  */
 ssize_t byte_stream_read(struct byte_stream *stream, void *to, size_t n);
 
+/* A file that grows: bytes from `limit` on are not there yet, and byte_stream_read() gives -EAGAIN for them. Not for gzip. */
+void byte_stream_set_limit(struct byte_stream *stream, uint64_t limit);
+
 const char *byte_stream_name(const struct byte_stream *stream);  /* for messages */
+bool byte_stream_plain(const struct byte_stream *stream);        /* a regular file, not packed: its bytes have positions */
 bool byte_stream_cut(const struct byte_stream *stream);          /* the gzip data ended too early; known at the end */
 int byte_stream_error(const struct byte_stream *stream);         /* 0, or what byte_stream_read() failed with */
 uint64_t byte_stream_unpacked(const struct byte_stream *stream); /* bytes that byte_stream_read() gave */

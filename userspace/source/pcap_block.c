@@ -34,6 +34,16 @@ uint64_t pcap_block_offset(const struct pcap_reader *reader)
 	return byte_stream_unpacked(reader->stream) - (uint64_t)(reader->end - reader->next);
 }
 
+uint64_t pcap_reader_position(const struct pcap_reader *reader, const uint8_t *data)
+{
+	return byte_stream_unpacked(reader->stream) - (uint64_t)(reader->end - data);
+}
+
+bool pcap_reader_has_positions(const struct pcap_reader *reader)
+{
+	return reader->variant != PCAP_LIBPCAP && byte_stream_plain(reader->stream);
+}
+
 int pcap_reader_cut(struct pcap_reader *reader, uint64_t packet)
 {
 	log_warning("%s: cut off inside packet %llu at byte %llu; the %llu packets before it are processed",

@@ -66,6 +66,10 @@ unsigned pcap_reader_take(struct pcap_reader *reader, struct frame *frames, unsi
 /* Once take gave 0: 1: there are frames to take; 0: nothing came from a pipe, again later; SOURCE_END or a negative errno,
  * logged. All frames taken before are invalid then. */
 int pcap_reader_refill(struct pcap_reader *reader);
+/* Where the data of a frame lie in the file, until pcap_reader_refill(). Only if the reader is one that has positions. */
+uint64_t pcap_reader_position(const struct pcap_reader *reader, const uint8_t *data);
+/* False: the file is packed or no regular one, or libpcap reads it. */
+bool pcap_reader_has_positions(const struct pcap_reader *reader);
 void pcap_reader_close(struct pcap_reader *reader); /* accepts a zeroed or half-opened one, and frees nothing twice */
 
 /* pcap_lib_reader.c: the same for what is not classic pcap; called by the above. */

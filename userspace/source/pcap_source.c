@@ -41,6 +41,17 @@ static void pcap_source_stats(const struct source *source, struct source_stats *
 		stats->bytes_total = 0;
 }
 
+/* A batch lies within one block. */
+static void pcap_source_place(const struct source *source, const struct frame *frames, unsigned n, struct batch_place *place)
+{
+	const struct pcap_reader *reader = &pcap_source_of(source)->inputs[0].reader;
+
+	place->data = frames[0].data;
+	place->position = pcap_reader_position(reader, frames[0].data);
+	place->number = reader->frames - n + 1;
+	place->count = n;
+}
+
 static void pcap_source_close(struct source *source)
 {
 	struct pcap_source *self = pcap_source_of(source);
@@ -59,6 +70,7 @@ static const struct source_ops one_ops = {
 	.rx_batch = pcap_merge_rx_one,
 	.release = pcap_source_release,
 	.stats = pcap_source_stats,
+	.place = pcap_source_place,
 	.close = pcap_source_close,
 };
 
@@ -132,6 +144,7 @@ int pcap_source_open(char *const *files, unsigned count, struct source **source)
 		self->empty[self->empty_size++] = &self->inputs[i];
 		info_add(&self->source.info, reader, i == 0);
 	}
+	self->source.info.places = count == 1 && pcap_reader_has_positions(&self->inputs[0].reader);
 	*source = &self->source;
 	return 0;
 no_memory:

@@ -1,0 +1,32 @@
+/* From a decoded packet to its entry in the index. Pure functions; packet path. */
+#ifndef FLOWLANE_INDEX_ENTRY_H
+#define FLOWLANE_INDEX_ENTRY_H
+
+#include <stdbool.h>
+
+#include "flowlane/packet.h"
+#include "index_format.h"
+
+/* A pointer to a packet in half of its 56 bytes, as long as it waits in memory. */
+struct __attribute__((packed)) index_item {
+	uint64_t offset : 48; /* of the data in the file */
+	uint64_t time_ms : 48;
+	uint32_t number; /* of the frame, from 1 */
+	uint32_t length; /* captured */
+	uint32_t network_count;
+	uint16_t network;   /* offsets in the frame */
+	uint16_t transport; /* 0: none */
+	uint16_t payload;
+};
+_Static_assert(sizeof(struct index_item) == 30, "four of them and a link are two cache lines");
+
+struct index_entry {
+	struct index_key key;
+	struct index_item item;
+};
+
+/* False: the packet belongs to no flow, and is not indexed. `number` and `offset` are of its frame in the file. */
+bool index_entry_make(const struct packet *packet, uint64_t number, uint64_t offset, struct index_entry *entry);
+void index_item_expand(const struct index_item *item, struct index_packet *packet);
+
+#endif

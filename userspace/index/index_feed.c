@@ -1,0 +1,186 @@
+#include "index_feed.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "decode.h"
+#include "index_capture.h"
+#include "index_store.h"
+#include "log.h"
+
+#define BATCH   512
+#define BATCHES 64 /* 2.3 MB: the lane goes on while a round is sorted for a short one */
+
+struct batch {
+	unsigned n;
+	struct index_entry entries[BATCH];
+};
+
+struct index_feed {
+	char *path, *capture;
+	struct index_writer *writer;
+	pthread_t thread;
+	bool running;
+	sem_t filled, empty;
+	struct batch batches[BATCHES];
+
+	/* the lane's */
+	struct decoder *decoder;
+	struct batch_place place;
+	uint64_t frames;     /* read */
+	struct batch *batch; /* being filled; NULL: none taken */
+	unsigned next;       /* of the batches */
+	struct packet packets[FLOWLANE_BATCH];
+};
+
+static void *feed_run(void *argument)
+{
+	struct index_feed *feed = argument;
+
+	for (unsigned at = 0;; at = (at + 1) % BATCHES) {
+		while (sem_wait(&feed->filled) < 0)
+			; /* a signal */
+		struct batch *batch = &feed->batches[at];
+		if (batch->n == 0)
+			return NULL;
+		index_writer_add(feed->writer, batch->entries, batch->n);
+		batch->n = 0;
+		sem_post(&feed->empty);
+	}
+}
+
+int index_feed_open(
+	const struct index_writer_options *options, bool outer, const char *path, const char *capture, struct index_feed **feed)
+{
+	struct decoder_options decode = { .outer = outer, .seed = HASH_SEED_FIXED };
+	struct index_feed *made = NULL;
+	int error = index_store_check(path);
+
+	if (error)
+		return error;
+	if (posix_memalign((void **)&made, 64, sizeof(*made)))
+		made = NULL;
+	if (made) {
+		memset(made, 0, sizeof(*made));
+		sem_init(&made->filled, 0, 0);
+		sem_init(&made->empty, 0, BATCHES);
+		made->path = strdup(path);
+		made->capture = strdup(capture);
+	}
+	if (!made || !made->path || !made->capture || decoder_create(&decode, &made->decoder)) {
+		log_error("index: no memory for \"%s\"", path);
+		error = -ENOMEM;
+	} else {
+		error = index_writer_create(options, &made->writer);
+	}
+	if (error)
+		index_feed_close(made);
+	else
+		*feed = made;
+	return error;
+}
+
+int index_feed_start(struct index_feed *feed)
+{
+	sigset_t all, before;
+	int error = index_writer_begin(feed->writer, feed->path, feed->capture);
+
+	if (error)
+		return error;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = -pthread_create(&feed->thread, NULL, feed_run, feed);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	feed->running = error == 0;
+	if (error)
+		log_error("index: cannot start its thread: %s", strerror(-error));
+	return error;
+}
+
+static struct batch *batch_take(struct index_feed *feed)
+{
+	while (sem_wait(&feed->empty) < 0)
+		;
+	return &feed->batches[feed->next];
+}
+
+static void batch_submit(struct index_feed *feed)
+{
+	feed->next = (feed->next + 1) % BATCHES;
+	sem_post(&feed->filled);
+	feed->batch = NULL;
+}
+
+void index_feed_flush(struct index_feed *feed)
+{
+	if (feed->batch && feed->batch->n > 0)
+		batch_submit(feed);
+}
+
+/* A batch without entries ends the thread. */
+static void feed_join(struct index_feed *feed)
+{
+	if (!feed->running)
+		return;
+	index_feed_flush(feed);
+	if (!feed->batch)
+		feed->batch = batch_take(feed);
+	feed->batch->n = 0;
+	batch_submit(feed);
+	pthread_join(feed->thread, NULL);
+	feed->running = false;
+}
+
+void index_feed_finish(struct index_feed *feed, struct index_report *report)
+{
+	struct stat status;
+	uint64_t bytes = stat(feed->capture, &status) == 0 ? (uint64_t)status.st_size : 0, first_ns = 0;
+
+	feed_join(feed);
+	index_capture_first(feed->capture, &first_ns);
+	index_writer_end(feed->writer, bytes, feed->frames, first_ns, true, report);
+}
+
+void index_feed_close(struct index_feed *feed)
+{
+	if (!feed)
+		return;
+	feed_join(feed);
+	index_writer_destroy(feed->writer);
+	decoder_destroy(feed->decoder);
+	sem_destroy(&feed->filled);
+	sem_destroy(&feed->empty);
+	free(feed->path);
+	free(feed->capture);
+	free(feed);
+}
+
+void index_feed_place(struct index_feed *feed, const struct batch_place *place)
+{
+	feed->place = *place;
+	feed->frames = place->number + place->count - 1;
+}
+
+#include "poison.h"
+
+void index_feed_frames(struct index_feed *feed, const struct frame *frames, unsigned n)
+{
+	const struct batch_place *place = &feed->place;
+
+	decode_batch(feed->decoder, frames, feed->packets, n);
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t number = place->number + frames[i].number;
+		uint64_t position = place->position + (uint64_t)(frames[i].data - place->data);
+		if (!feed->batch)
+			feed->batch = batch_take(feed);
+		struct batch *batch = feed->batch;
+		batch->n += index_entry_make(&feed->packets[i], number, position, &batch->entries[batch->n]);
+		if (batch->n == BATCH)
+			batch_submit(feed);
+	}
+}

@@ -1,0 +1,53 @@
+/*
+ * Gathers the packets of one-way flows in a fixed amount of memory, until they are written to the index.
+ *
+ *   slots (hash) ─▶ flow: key, counters, first item ─▶ four items ─▶ four items ...       cells of 128 bytes, of one pool
+ *
+ * One owner, no lock. Everything goes by the time of the packets, in milliseconds: so the same file gives the same index.
+ */
+#ifndef FLOWLANE_INDEX_TABLE_H
+#define FLOWLANE_INDEX_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "index_entry.h"
+
+struct index_table;
+
+struct index_table_options {
+	uint64_t bytes;     /* of memory; touched as it is needed */
+	uint64_t idle_ms;   /* a flow that was silent for longer is over; UINT64_MAX: never */
+	uint64_t active_ms; /* so is a piece of a flow that began longer ago; UINT64_MAX: never */
+};
+
+/* A flow as it is handed out: what has come since it was handed out last. */
+struct index_round_flow {
+	const struct index_key *key;
+	struct index_flow record;
+	uint32_t cell; /* for index_round_packets() */
+};
+
+/* NULL: no memory. */
+struct index_table *index_table_create(const struct index_table_options *options);
+void index_table_destroy(struct index_table *table); /* accepts NULL */
+
+/* Adds up to `n` entries: how many. Fewer: the memory is used up, or one flow has as much as should be written at once. */
+unsigned index_table_add(struct index_table *table, const struct index_entry *entries, unsigned n);
+uint64_t index_table_now_ms(const struct index_table *table); /* the latest time of all entries */
+
+/*
+ * A round: flows leave the table in the order of their keys.
+ *
+ *   index_round_begin ─▶ (index_round_flow ─▶ index_round_packets)* ─▶ index_round_end
+ *
+ * `all`: every flow; else those that are over, and pieces that are. How many; or -ENOMEM.
+ */
+int64_t index_round_begin(struct index_table *table, bool all);
+/* The i-th; any number of times and in any order until index_round_end(). */
+void index_round_flow(const struct index_table *table, uint64_t i, struct index_round_flow *flow);
+/* Its record.packets packets, as they came. */
+void index_round_packets(const struct index_table *table, const struct index_round_flow *flow, struct index_packet *packets);
+void index_round_end(struct index_table *table);
+
+#endif

@@ -1,0 +1,111 @@
+/* --export-rocksdb: an index of the file that is read, made by index/index_feed.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "flowlane/sink.h"
+#include "index_feed.h"
+#include "index_options.h"
+#include "log.h"
+
+/* One lane has frames, the one that reads them all: so the output is its sink, too. */
+struct output {
+	const char *path;
+	struct index_feed *feed;
+};
+
+struct sink {
+	struct output output;
+};
+
+static bool index_wanted(const struct config *config)
+{
+	return config->export_rocksdb != NULL;
+}
+
+static int index_open(const struct config *config, const struct source_info *info, struct output **output)
+{
+	struct index_writer_options options = index_options(config, false);
+	const char *capture = config->read_files[0];
+
+	if (!info->places) {
+		log_error("index: \"%s\" is compressed, a pipe, or of an old kind of pcap: there is nothing that pointers could "
+			  "point "
+			  "to; unpack it, or write a copy and index that: -w COPY.pcap --index",
+			capture);
+		return -EINVAL;
+	}
+	struct output *made = calloc(1, sizeof(*made));
+	if (!made) {
+		log_error("index: no memory");
+		return -ENOMEM;
+	}
+	made->path = config->export_rocksdb;
+	int error = index_feed_open(&options, config->outer, made->path, capture, &made->feed);
+	if (error)
+		free(made);
+	else
+		*output = made;
+	return error;
+}
+
+static int index_attach(struct output *output, unsigned lane, struct sink **sink)
+{
+	(void)lane;
+	*sink = (struct sink *)output;
+	return 0;
+}
+
+static int index_start(struct output *output)
+{
+	return index_feed_start(output->feed);
+}
+
+static void index_place(struct sink *sink, const struct batch_place *place)
+{
+	index_feed_place(sink->output.feed, place);
+}
+
+static void index_frames(struct sink *sink, const struct frame *frames, unsigned n)
+{
+	index_feed_frames(sink->output.feed, frames, n);
+}
+
+static void index_detach(struct sink *sink)
+{
+	index_feed_flush(sink->output.feed);
+}
+
+static unsigned index_close(struct output *output, struct output_report *reports)
+{
+	struct index_report report = { 0 };
+
+	if (reports) {
+		index_feed_finish(output->feed, &report);
+		*reports = (struct output_report){
+			.name = "index",
+			.records = report.packets,
+			.bytes = report.bytes,
+			.lost = report.lost,
+			.files = 1,
+			.error = report.error,
+		};
+		snprintf(reports->path, sizeof(reports->path), "%s", output->path);
+	}
+	index_feed_close(output->feed);
+	free(output);
+	return reports ? 1 : 0;
+}
+
+const struct sink_ops sink_index = {
+	.name = "index",
+	.wants = SINK_FRAMES,
+	.wanted = index_wanted,
+	.open = index_open,
+	.attach = index_attach,
+	.start = index_start,
+	.frames = index_frames,
+	.place = index_place,
+	.detach = index_detach,
+	.close = index_close,
+};
