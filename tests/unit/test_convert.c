@@ -1,5 +1,7 @@
 /* flowlane convert: round trips, bad input, joining, anonymizing. */
 #include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include "convert.h"
 #include "cryptopan.h"
@@ -288,6 +290,42 @@ static void binary__when_columns_are_missing__then_zero(void **state)
 	free(text);
 }
 
+/* Wherever the space ends, nothing remains of OUT. A limit on the size of files stands in for the disk. */
+static void out__when_there_is_no_space__then_nothing_is_left(void **state)
+{
+	(void)state;
+	char *in = test_path("in.csv"), *folder = test_path("out"), out[600];
+	struct rlimit whole, limit;
+	unsigned failed[FORMAT_COUNT] = { 0 };
+
+	file_write(in, CSV_1 CSV_2);
+	snprintf(out, sizeof(out), "%s/x", folder);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &whole), 0);
+	for (unsigned format = 0; format < FORMAT_COUNT; format++) {
+		char *argv[] = { (char *)"convert", (char *)"-q", (char *)"--nfcapd-compress", (char *)"none", (char *)"--to",
+			(char *)(uintptr_t)format_name((enum record_format)format), out, in, NULL };
+		for (limit = whole, limit.rlim_cur = 0; limit.rlim_cur < 512; limit.rlim_cur++) {
+			assert_int_equal(mkdir(folder, 0755), 0);
+			messages_begin();
+			assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+			int status = convert_run(8, argv);
+			assert_int_equal(setrlimit(RLIMIT_FSIZE, &whole), 0);
+			free(messages_end());
+			assert_true(status == 0 || status == 2);
+			assert_int_equal(count_entries(folder), status ? 0 : 1);
+			failed[format] += status != 0;
+			if (!status)
+				break;
+			assert_int_equal(rmdir(folder), 0);
+		}
+		tree_remove(folder);
+	}
+	assert_int_equal(failed[FORMAT_CSV_FLOW], strlen(CSV_1 CSV_2));
+	assert_int_equal(failed[FORMAT_BINARY], 2 * 8);
+	assert_int_equal(failed[FORMAT_NFCAPD], 40 + 12 + 96 + 128 + 12 + 9 + 148); /* header, block, both records, appendix */
+}
+
 static void usage__when_wrong__then_exit_code_1(void **state)
 {
 	(void)state;
@@ -488,6 +526,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nfcapd__when_damaged__then_offset_and_reason, scratch_make, tree_teardown),
 		cmocka_unit_test_setup_teardown(binary__when_bad__then_file_and_reason, scratch_make, tree_teardown),
 		cmocka_unit_test_setup_teardown(binary__when_columns_are_missing__then_zero, scratch_make, tree_teardown),
+		cmocka_unit_test_setup_teardown(out__when_there_is_no_space__then_nothing_is_left, scratch_make, tree_teardown),
 		cmocka_unit_test_setup_teardown(usage__when_wrong__then_exit_code_1, scratch_make, tree_teardown),
 		cmocka_unit_test(pieces__when_they_follow__then_joined),
 		cmocka_unit_test(cache__when_full__then_the_oldest_goes),

@@ -41,7 +41,7 @@ static void record__when_ipv4__then_these_bytes(void **state)
 	struct flow_way way = way_sample();
 	struct nfcapd_block block;
 
-	assert_int_equal(nfcapd_block_init(&block, NFCAPD_COMPRESSION_NONE), 0);
+	assert_int_equal(nfcapd_block_init(&block, NFCAPD_BLOCK_BYTES, NFCAPD_COMPRESSION_NONE), 0);
 	block_add(&block, &way);
 	assert_int_equal(block.bytes, sizeof(record_v4));
 	for (unsigned i = 0; i < sizeof(record_v4); i++)
@@ -78,7 +78,7 @@ static void record__when_all_is_known__then_all_elements(void **state)
 	memcpy(way.src_mac, (uint8_t[]){ 2, 0, 0, 0, 0, 1 }, 6);
 	memcpy(way.dst_mac, (uint8_t[]){ 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff }, 6);
 	way.vlan = 100;
-	assert_int_equal(nfcapd_block_init(&block, NFCAPD_COMPRESSION_NONE), 0);
+	assert_int_equal(nfcapd_block_init(&block, NFCAPD_BLOCK_BYTES, NFCAPD_COMPRESSION_NONE), 0);
 	block_add(&block, &way);
 	const uint8_t *ipv6 = element(&block, NFCAPD_IPV6), *mac = element(&block, NFCAPD_MAC);
 	assert_non_null(ipv6);
@@ -105,7 +105,7 @@ static void record__when_the_longest__then_it_fits(void **state)
 	memset(&extra, 0xff, sizeof(extra));
 	row.af = WAY_AF_IPV6;
 	extra.has_misc = extra.has_mac = extra.has_latency = extra.has_vlan = extra.anonymized = true;
-	assert_int_equal(nfcapd_block_init(&block, NFCAPD_COMPRESSION_NONE), 0);
+	assert_int_equal(nfcapd_block_init(&block, NFCAPD_BLOCK_BYTES, NFCAPD_COMPRESSION_NONE), 0);
 	while (!nfcapd_block_full(&block))
 		nfcapd_block_add(&block, &row, &extra);
 	assert_true(block.bytes <= NFCAPD_BLOCK_BYTES);
@@ -245,6 +245,38 @@ static void output__when_intervals_pass__then_a_file_each(void **state)
 	}
 }
 
+/* At 02:30 of this night in Berlin the clock had been there an hour before; each interval keeps a file of its own. */
+static void output__when_the_clock_is_set_back__then_no_file_replaces_another(void **state)
+{
+	(void)state;
+	struct config config = config_nfcapd(NFCAPD_LZ4);
+	struct output_report reports[SINK_REPORTS_MAX];
+	struct flow_way ways[4];
+	char name[SLOT_NAME_MAX];
+
+	setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
+	tzset();
+	for (unsigned i = 0; i < 4; i++) {
+		ways[i] = way_sample();
+		ways[i].end_ns = (1698535800 + i * 3600) * (uint64_t)1000000000; /* 23:30 UTC to 02:30 UTC */
+	}
+	assert_int_equal(ways_run(&sink_pieces, &config, false, 1, ways, 4, reports), 1);
+	assert_int_equal(reports[0].files, 4);
+	assert_int_equal(count_entries(config.export_nfcapd), 4);
+	slot_name(name, 1698539400, false);
+	assert_string_equal(name, "202310290230");
+	slot_name(name, 1698543000, false);
+	assert_string_equal(name, "202310290230+0100");
+	slot_name(name, 1698543000, true);
+	assert_string_equal(name, "20231029023000+0100");
+	slot_name(name, 1698546600, false);
+	assert_string_equal(name, "202310290330");
+	slot_name(name, 1679794200, false); /* forward, in March: nothing comes twice */
+	assert_string_equal(name, "202303260330");
+	setenv("TZ", "UTC", 1);
+	tzset();
+}
+
 /* Live, the clock rotates, also while nothing ends; a file without flows has the times of its slot. */
 static void output__when_live_and_time_passes__then_files_appear_complete(void **state)
 {
@@ -371,6 +403,8 @@ int main(void)
 		cmocka_unit_test(end__when_it_has_a_reason__then_as_in_ie_136),
 		cmocka_unit_test_setup_teardown(output__when_many_flows__then_files_add_up, scratch_make, tree_teardown),
 		cmocka_unit_test_setup_teardown(output__when_intervals_pass__then_a_file_each, scratch_make, tree_teardown),
+		cmocka_unit_test_setup_teardown(
+			output__when_the_clock_is_set_back__then_no_file_replaces_another, scratch_make, tree_teardown),
 		cmocka_unit_test_setup_teardown(
 			output__when_live_and_time_passes__then_files_appear_complete, scratch_make, tree_teardown),
 		cmocka_unit_test_setup_teardown(

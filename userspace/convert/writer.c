@@ -46,7 +46,7 @@ static void writer_free(struct writer *writer)
 static int nfcapd_open(struct writer *writer, enum nfcapd_compression compression)
 {
 	char temporary[4096];
-	int error = nfcapd_block_init(&writer->block, compression);
+	int error = nfcapd_block_init(&writer->block, NFCAPD_BLOCK_BYTES, compression);
 
 	if (error) {
 		log_error("%s: no memory", WHAT);
@@ -56,7 +56,7 @@ static int nfcapd_open(struct writer *writer, enum nfcapd_compression compressio
 		log_error("%s: the name of the output is too long", WHAT);
 		return -ENAMETOOLONG;
 	}
-	return nfcapd_file_open(WHAT, writer->path, temporary, false, compression, 0, &writer->file);
+	return nfcapd_file_open(WHAT, writer->path, temporary, 0, compression, 0, &writer->file);
 }
 
 int writer_open(

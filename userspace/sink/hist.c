@@ -23,6 +23,7 @@
 
 #define WHAT        "hist export"
 #define FLOWS_CHUNK 1024 /* the lock is taken once for so many */
+#define FLOWS_MAX   8192 /* that wait while the rewriter has the lock; it takes a millisecond for the bins of B = 12 */
 
 enum hist_x { HIST_LENGTH, HIST_SIZE, HIST_DURATION, HIST_RATE, HIST_COUNT };
 
@@ -44,7 +45,7 @@ struct way_writer {
 	struct way_state *state;
 	struct way_writer *next;
 	unsigned used;
-	struct hist_flow flows[FLOWS_CHUNK];
+	struct hist_flow flows[FLOWS_MAX];
 	pthread_mutex_t lock; /* of what follows: the rewriter reads it */
 	uint64_t records;
 	struct hist_bins bins[HIST_COUNT];
@@ -216,9 +217,13 @@ static void hist_close(struct way_state *state, int error, struct output_report 
 	free(state);
 }
 
-static void writer_flush(struct way_writer *writer)
+/* A lane does not wait for the rewriter unless it has no more room. */
+static void writer_flush(struct way_writer *writer, bool wait)
 {
-	pthread_mutex_lock(&writer->lock);
+	if (wait)
+		pthread_mutex_lock(&writer->lock);
+	else if (pthread_mutex_trylock(&writer->lock))
+		return;
 	for (unsigned i = 0; i < writer->used; i++) {
 		const struct hist_flow *flow = &writer->flows[i];
 		hist_bins_add(&writer->bins[HIST_LENGTH], flow->packets, flow);
@@ -234,7 +239,7 @@ static void writer_flush(struct way_writer *writer)
 /* What it counted stays for the files. */
 static void hist_detach(struct way_writer *writer)
 {
-	writer_flush(writer);
+	writer_flush(writer, true);
 }
 
 static void hist_put(struct way_writer *writer, const struct flow_way *ways, unsigned n);
@@ -271,8 +276,8 @@ static void hist_put(struct way_writer *writer, const struct flow_way *ways, uns
 		struct way_row row;
 		way_row_fill(&row, &ways[i], writer->state->wire);
 		flow_measure(&writer->flows[writer->used++], &row);
-		if (writer->used == FLOWS_CHUNK)
-			writer_flush(writer);
+		if (writer->used % FLOWS_CHUNK == 0)
+			writer_flush(writer, writer->used == FLOWS_MAX);
 	}
 }
 
@@ -280,5 +285,5 @@ static void hist_tick(struct way_writer *writer, uint64_t now_ns)
 {
 	(void)now_ns;
 	if (writer->used)
-		writer_flush(writer);
+		writer_flush(writer, false);
 }

@@ -12,6 +12,9 @@
 #define WHAT       "nfcapd export"
 #define PATH_BYTES 4096
 
+/* Live, a lane that compresses looks at no packets: 0.1 ms for LZ4, and 6 ms for bzip2, in place of 2 and 100. */
+#define LIVE_BLOCK_BYTES (64u << 10)
+
 static int nfcapd_file_begin(const struct way_slots_options *options, uint64_t start_s, void **file)
 {
 	char path[PATH_BYTES], temporary[PATH_BYTES], name[SLOT_NAME_MAX];
@@ -20,8 +23,9 @@ static int nfcapd_file_begin(const struct way_slots_options *options, uint64_t s
 	/* nfdump's directory readers skip what begins with nfcapd.current. */
 	snprintf(path, sizeof(path), "%s/nfcapd.%s", options->directory, name);
 	snprintf(temporary, sizeof(temporary), "%s/nfcapd.current.%d.%s", options->directory, (int)getpid(), name);
-	return nfcapd_file_open(WHAT, path, temporary, options->live, (enum nfcapd_compression)options->compression, start_s,
-		(struct nfcapd_file **)file);
+	unsigned flags = NFCAPD_FILE_SALVAGE | (options->live ? NFCAPD_FILE_JOIN : 0);
+	return nfcapd_file_open(
+		WHAT, path, temporary, flags, (enum nfcapd_compression)options->compression, start_s, (struct nfcapd_file **)file);
 }
 
 static int nfcapd_file_end(void *file, const struct way_slots_options *options, uint64_t start_s, uint64_t *bytes)
@@ -36,7 +40,8 @@ static void nfcapd_file_undo(void *file)
 
 static int nfcapd_buffer_init(void *buffer, const struct way_slots_options *options)
 {
-	return nfcapd_block_init(buffer, (enum nfcapd_compression)options->compression);
+	return nfcapd_block_init(
+		buffer, options->live ? LIVE_BLOCK_BYTES : NFCAPD_BLOCK_BYTES, (enum nfcapd_compression)options->compression);
 }
 
 static void nfcapd_buffer_free(void *buffer)

@@ -17,12 +17,13 @@ size_t nfcapd_packed_max(size_t bytes)
 	return bytes + bytes / 100 + 600;
 }
 
-int nfcapd_block_init(struct nfcapd_block *block, enum nfcapd_compression compression)
+int nfcapd_block_init(struct nfcapd_block *block, uint32_t limit, enum nfcapd_compression compression)
 {
 	memset(block, 0, sizeof(*block));
 	block->compression = compression;
-	block->raw = malloc(NFCAPD_BLOCK_BYTES);
-	block->packed = malloc(sizeof(struct nfcapd_block_header) + nfcapd_packed_max(NFCAPD_BLOCK_BYTES));
+	block->limit = limit;
+	block->raw = malloc(limit);
+	block->packed = malloc(sizeof(struct nfcapd_block_header) + nfcapd_packed_max(limit));
 	if (!block->raw || !block->packed) {
 		nfcapd_block_free(block);
 		return -ENOMEM;
@@ -235,7 +236,7 @@ void nfcapd_block_add(struct nfcapd_block *block, const struct way_row *row, con
 const uint8_t *nfcapd_block_pack(struct nfcapd_block *block, size_t *bytes)
 {
 	uint8_t *body = block->packed + sizeof(struct nfcapd_block_header);
-	long packed = nfcapd_compress(block->compression, block->raw, block->bytes, body, nfcapd_packed_max(NFCAPD_BLOCK_BYTES));
+	long packed = nfcapd_compress(block->compression, block->raw, block->bytes, body, nfcapd_packed_max(block->limit));
 
 	if (packed < 0)
 		return NULL;

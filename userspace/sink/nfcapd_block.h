@@ -29,19 +29,20 @@ void nfcapd_extra_fill(struct nfcapd_extra *extra, const struct flow_way *way);
 struct nfcapd_block {
 	uint32_t records;
 	uint32_t bytes; /* of records */
+	uint32_t limit; /* that `bytes` stays below */
 	enum nfcapd_compression compression;
 	struct nfcapd_stat stat; /* of them */
-	uint8_t *raw;            /* NFCAPD_BLOCK_BYTES */
+	uint8_t *raw;            /* limit */
 	uint8_t *packed;         /* header, and what compression made of raw */
 };
 
-/* 0 or a negative errno; nothing is logged. */
-int nfcapd_block_init(struct nfcapd_block *block, enum nfcapd_compression compression);
+/* limit: NFCAPD_BLOCK_BYTES, or less where nobody may wait for its compression. 0 or a negative errno; nothing is logged. */
+int nfcapd_block_init(struct nfcapd_block *block, uint32_t limit, enum nfcapd_compression compression);
 void nfcapd_block_free(struct nfcapd_block *block); /* accepts what is zero */
 
 static inline bool nfcapd_block_full(const struct nfcapd_block *block)
 {
-	return block->bytes > NFCAPD_BLOCK_BYTES - NFCAPD_RECORD_MAX;
+	return block->bytes > block->limit - NFCAPD_RECORD_MAX;
 }
 
 /* Adds a record. The block is not full. A row's aggs, if not 0, become the element of the number of flows. */

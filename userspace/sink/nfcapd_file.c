@@ -17,7 +17,7 @@ struct nfcapd_file {
 	char *path;
 	char *temporary;
 	int fd;
-	bool keep;
+	unsigned flags; /* enum nfcapd_file_flags */
 	pthread_mutex_t lock;
 	struct nfcapd_file_header header;
 	struct nfcapd_stat stat;
@@ -65,7 +65,7 @@ static int file_failed(struct nfcapd_file *file, const char *verb, int error)
 	return error;
 }
 
-int nfcapd_file_open(const char *what, const char *path, const char *temporary, bool keep, enum nfcapd_compression compression,
+int nfcapd_file_open(const char *what, const char *path, const char *temporary, unsigned flags, enum nfcapd_compression compression,
 	uint64_t created_s, struct nfcapd_file **result)
 {
 	struct nfcapd_file *file = calloc(1, sizeof(*file));
@@ -74,7 +74,7 @@ int nfcapd_file_open(const char *what, const char *path, const char *temporary, 
 	if (!file)
 		goto fail;
 	file->what = what;
-	file->keep = keep;
+	file->flags = flags;
 	file->fd = -1;
 	pthread_mutex_init(&file->lock, NULL);
 	file->path = strdup(path);
@@ -217,38 +217,54 @@ static int file_join_old(struct nfcapd_file *file)
 	return error;
 }
 
-int nfcapd_file_commit(struct nfcapd_file *file, const uint64_t slot_ms[2], uint64_t *bytes)
+/* 0, or a negative errno, logged. */
+static int file_publish(struct nfcapd_file *file, const uint64_t slot_ms[2])
 {
 	int error = file->error;
 
-	if (!error && file->keep) {
+	if (error)
+		return error;
+	if (file->flags & NFCAPD_FILE_JOIN) {
 		error = file_join_old(file);
-		if (error)
+		if (error) {
 			log_error("%s: \"%s\" is there already, and cannot be joined with what was written: %s", file->what,
 				file->path, strerror(-error));
-		file->error = error;
+			return error;
+		}
 	}
-	if (!error) {
-		error = file_finish(file, slot_ms);
-		if (error)
-			file_failed(file, "finish", error);
-	}
-	if (!error && close(file->fd) < 0)
+	error = file_finish(file, slot_ms);
+	if (error)
+		return file_failed(file, "finish", error);
+	if (close(file->fd) < 0)
 		error = -errno;
-	else if (!error)
-		file->fd = -1;
+	file->fd = -1;
 	if (!error && rename(file->temporary, file->path) < 0)
 		error = -errno;
-	if (error && !file->error)
+	if (error)
 		log_error("%s: cannot finish \"%s\": %s", file->what, file->path, strerror(-error));
-	if (error && file->fd >= 0) {
-		/* Whole blocks, no appendix: nfdump reads that. */
+	return error;
+}
+
+/* Whole blocks, no appendix: nfdump reads that. */
+static void file_salvage(struct nfcapd_file *file)
+{
+	if (file->fd >= 0) {
 		file->header.appendix_blocks = 0;
 		file->header.appendix_offset = 0;
 		(void)!write_all(file->fd, &file->header, sizeof(file->header), 0);
-		log_warning("%s: what was written is in \"%s\"", file->what, file->temporary);
 	}
+	log_warning("%s: what was written is in \"%s\"", file->what, file->temporary);
+}
+
+int nfcapd_file_commit(struct nfcapd_file *file, const uint64_t slot_ms[2], uint64_t *bytes)
+{
+	int error = file_publish(file, slot_ms);
+
 	*bytes = file->offset;
+	if (error && file->flags & NFCAPD_FILE_SALVAGE)
+		file_salvage(file);
+	else if (error)
+		unlink(file->temporary);
 	file_free(file);
 	return error;
 }

@@ -105,11 +105,27 @@ void slots_destroy(struct slots *slots)
 	free(slots);
 }
 
+#define SHIFT_LOOK_S (3 * 3600) /* how far back a change of the clock can lie: it is by two hours at most */
+
+/* The same local time was there before, as the clock was set back since. */
+static bool time_came_twice(time_t time, const struct tm *now)
+{
+	struct tm before;
+	time_t earlier = time - SHIFT_LOOK_S;
+
+	if (!localtime_r(&earlier, &before) || before.tm_gmtoff <= now->tm_gmtoff)
+		return false;
+	long shift = before.tm_gmtoff - now->tm_gmtoff;
+	earlier = time - shift;
+	return localtime_r(&earlier, &before) && before.tm_gmtoff - now->tm_gmtoff == shift;
+}
+
 void slot_name(char name[SLOT_NAME_MAX], uint64_t start_s, bool seconds)
 {
+	static const char *const formats[2][2] = { { "%Y%m%d%H%M", "%Y%m%d%H%M%z" }, { "%Y%m%d%H%M%S", "%Y%m%d%H%M%S%z" } };
 	time_t time = (time_t)start_s;
 	struct tm tm;
 
-	if (!localtime_r(&time, &tm) || !strftime(name, SLOT_NAME_MAX, seconds ? "%Y%m%d%H%M%S" : "%Y%m%d%H%M", &tm))
+	if (!localtime_r(&time, &tm) || !strftime(name, SLOT_NAME_MAX, formats[seconds][time_came_twice(time, &tm)], &tm))
 		name[0] = '\0';
 }

@@ -42,8 +42,9 @@ void slots_leave(struct slots *slots, unsigned lane);
 /* Undoes what lanes that did not leave had open. Frees. Accepts NULL. */
 void slots_destroy(struct slots *slots);
 
-/* "202311142210", local time; with seconds if the interval is shorter than a minute, or if wanted. */
-#define SLOT_NAME_MAX 16
+/* "202311142210", local time; with seconds if the interval is shorter than a minute, or if wanted. When clocks are set back, an hour
+ * comes twice: names of the second time have the zone behind them, "202310290230+0100", as with nfcapd -Z. */
+#define SLOT_NAME_MAX 24
 void slot_name(char name[SLOT_NAME_MAX], uint64_t start_s, bool seconds);
 
 #endif
