@@ -1,8 +1,8 @@
 /*
  * The XDP program: each frame of an RX queue that has an AF_XDP socket is stamped and handed to it; all else goes on to the host.
  *
- *   count ◀──────────────────────────────── verdict
- *   (parse, if something asks for it) ─▶ choose the share ─▶ stamp ─▶ redirect
+ *   count ◀────────────────────────────────────────────── verdict
+ *   filter expression ─▶ (parse, if something asks for it) ─▶ choose the share ─▶ stamp ─▶ redirect
  *
  * One body, four programs; none is loaded by itself ("?"), the loader switches on exactly one. What `config` does not ask for is
  * not in it: the verifier removes it.
@@ -88,10 +88,29 @@ static __always_inline __u32 choose_share(struct xdp_md *ctx)
 	return parse_share(parse_hash(&parse, config.share_by, config.hash_seed), config.fanout);
 }
 
+/*
+ * Stands for the filter expression: the loader puts a function that it made of it in this one's place (translate_link()). So it must
+ * be the only one that is not inlined, and nothing may be known of what it returns.
+ */
+static __noinline int frame_matches(struct xdp_md *ctx, void *data, void *data_end)
+{
+	int matches = 1;
+
+	asm volatile("" : "+r"(matches) : "r"(ctx), "r"(data), "r"(data_end));
+	return matches;
+}
+
 static __always_inline void count(struct xdp_counters *counter, enum xdp_verdict verdict, __u64 bytes)
 {
 	counter->packets[verdict]++;
 	counter->bytes[verdict] += bytes;
+}
+
+/* Not wanted. */
+static __always_inline int leave(struct xdp_counters *counter, enum xdp_verdict verdict, __u64 bytes)
+{
+	count(counter, verdict, bytes);
+	return config.exclusive ? XDP_DROP : XDP_PASS;
 }
 
 static __always_inline int run(struct xdp_md *ctx, enum variant variant)
@@ -102,6 +121,8 @@ static __always_inline int run(struct xdp_md *ctx, enum variant variant)
 		return XDP_PASS;
 
 	__u64 bytes = variant & VARIANT_FRAGS ? bpf_xdp_get_buff_len(ctx) : (__u64)(ctx->data_end - ctx->data);
+	if (config.filter && !frame_matches(ctx, (void *)(long)ctx->data, (void *)(long)ctx->data_end))
+		return leave(counter, XDP_VERDICT_FILTERED, bytes);
 	__u32 share = choose_share(ctx);
 	int stamped = stamp(ctx, variant);
 

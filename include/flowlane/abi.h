@@ -79,7 +79,8 @@ struct xdp_config {
 	abi_u8 share_by;     /* enum xdp_share */
 	abi_u64 hash_seed;   /* of the share: a random number, so that nobody outside can aim at one; 0 will do */
 	abi_u8 unstamped;    /* frames get no ktime: user space stamps the batch */
-	abi_u8 unused[7];
+	abi_u8 filter;       /* the loader has put a filter expression into the program */
+	abi_u8 unused[6];
 };
 _Static_assert(sizeof(struct xdp_config) == 24, "the same for both compilers");
 

@@ -71,13 +71,14 @@ static int not_usage(int err)
 	return err == -EINVAL ? -EIO : err;
 }
 
-int capture_open(const struct config *config, struct capture **result)
+int capture_open(const struct config *config, const struct capture_selection *selection, struct capture **result)
 {
 	struct capture *capture = calloc(1, sizeof(*capture));
 
 	if (!capture)
 		return -ENOMEM;
 	capture->config = config;
+	capture->selection = *selection;
 	capture->fanout = config->fanout ? config->fanout : 1;
 	capture->hash_seed = hash_seed_random().s[0];
 	live_clock_start(&capture->clock);
@@ -103,6 +104,11 @@ fail:
 unsigned capture_lanes(const struct capture *capture)
 {
 	return capture->lanes;
+}
+
+bool capture_filters(const struct capture *capture, unsigned lane)
+{
+	return capture->interface[capture->queue[lane / capture->fanout].interface].filters;
 }
 
 struct source *capture_source(struct capture *capture, unsigned lane)

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "flowlane/classic.h"
 #include "flowlane/abi.h"
 #include "flowlane/config.h"
 #include "flowlane/source.h"
@@ -82,10 +83,18 @@ struct capture_report {
 	struct capture_queue_report queue[CAPTURE_REPORTS_MAX]; /* with lanes first; a last one without may stand for several */
 };
 
+/* What is captured at all. Borrowed while the capture is there. */
+struct capture_selection {
+	const struct classic_insn *filter; /* for Ethernet; NULL: no filter expression */
+	unsigned filter_count;
+};
+
 /* All that comes before attaching. 0, or a negative errno that was logged as a sentence with the fix; nothing is left behind then.
  * -EINVAL: the command line is wrong (exit code 1), whatever this machine is like. */
-int capture_open(const struct config *config, struct capture **capture);
+int capture_open(const struct config *config, const struct capture_selection *selection, struct capture **capture);
 unsigned capture_lanes(const struct capture *capture);
+/* The lane's frames have passed the filter expression in XDP; else, after capture_attach(), the lane is to run it. */
+bool capture_filters(const struct capture *capture, unsigned lane);
 /* The source of a lane, never NULL; the caller closes it by its ops, before capture_close(). */
 struct source *capture_source(struct capture *capture, unsigned lane);
 void capture_place(const struct capture *capture, unsigned lane, struct capture_place *place);

@@ -49,6 +49,25 @@ static int say_load_failed(const struct capture_interface *interface, int err, c
 	return err;
 }
 
+/* With the filter expression in the program if it can be, else without: then it is for the lanes. */
+static int interface_load_filter(struct capture_interface *interface, struct xdp_load_options *options,
+	const struct capture_selection *selection, char why[256])
+{
+	interface->filters = false;
+	if (selection->filter && options->hw_vlan) {
+		snprintf(interface->filter_why, sizeof(interface->filter_why), "the NIC takes VLAN tags out of frames");
+	} else if (selection->filter) {
+		options->filter = selection->filter;
+		options->filter_count = selection->filter_count;
+		interface->filters = !xdp_load(options, &interface->xdp, why, 256);
+		if (interface->filters)
+			return 0;
+		snprintf(interface->filter_why, sizeof(interface->filter_why), "%.190s", why);
+		options->filter = NULL;
+	}
+	return xdp_load(options, &interface->xdp, why, 256);
+}
+
 static int interface_load(struct capture *capture, struct capture_interface *interface, bool hw_timestamp, bool hw_vlan)
 {
 	struct xdp_load_options options = {
@@ -64,7 +83,7 @@ static int interface_load(struct capture *capture, struct capture_interface *int
 		.hw_vlan = hw_vlan,
 	};
 	char why[256] = "";
-	int err = xdp_load(&options, &interface->xdp, why, sizeof(why));
+	int err = interface_load_filter(interface, &options, &capture->selection, why);
 
 	if (err && !hw_timestamp && !hw_vlan)
 		say_load_failed(interface, err, why);
@@ -354,7 +373,7 @@ static int interface_step_down(struct capture *capture, struct capture_interface
 	return err ? err : interface_steer(capture, interface);
 }
 
-static void say_mode(const struct capture_interface *interface)
+static void say_mode(const struct capture *capture, const struct capture_interface *interface)
 {
 	static const char *const rungs[RUNG_COUNT] = { "zero-copy", "native XDP, the kernel copies each frame",
 		"generic XDP, the slowest way" };
@@ -362,6 +381,11 @@ static void say_mode(const struct capture_interface *interface)
 	log_info("%s: driver %s, %u of %u RX queues, %s%s%s%s", interface_name(interface), interface->info.driver, interface->count,
 		interface->info.rx_queues, rungs[interface->rung], interface->no_zerocopy ? " (zero-copy: " : "",
 		interface->no_zerocopy ? strerror(-interface->no_zerocopy) : "", interface->no_zerocopy ? ")" : "");
+	if (interface->filters)
+		log_info("%s: the filter runs in XDP", interface_name(interface));
+	else if (capture->selection.filter)
+		log_info("%s: the filter runs in user space, on packets that have been copied: %s", interface_name(interface),
+			interface->filter_why);
 }
 
 static int interface_take_over(const struct capture_interface *interface)
@@ -399,7 +423,7 @@ int interface_attach(struct capture *capture, struct capture_interface *interfac
 	}
 	if (err)
 		return say_attach_failed(interface, err);
-	say_mode(interface);
+	say_mode(capture, interface);
 	return 0;
 }
 

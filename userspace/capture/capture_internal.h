@@ -25,7 +25,9 @@ struct capture_interface {
 	struct busy_poll *busy; /* NULL: none */
 	int phc;                /* the NIC's clock, if its time stamps are used; else -1 */
 	enum capture_rung rung;
-	int no_zerocopy; /* why not, a negative errno; 0: not tried, or it worked */
+	bool filters;         /* the filter expression is in the program ... */
+	char filter_why[192]; /* ... or why it is not */
+	int no_zerocopy;      /* why not, a negative errno; 0: not tried, or it worked */
 	bool bound;
 	bool frags;            /* frames may take several buffers */
 	uint32_t frame_bytes;  /* of a buffer */
@@ -42,6 +44,7 @@ struct capture_interface {
 
 struct capture {
 	const struct config *config;
+	struct capture_selection selection;
 	unsigned fanout;
 	uint64_t hash_seed;
 	unsigned interfaces;

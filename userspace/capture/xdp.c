@@ -14,6 +14,8 @@
 #include <bpf/libbpf.h>
 
 #include "flowlane.skel.h"
+#include "translate.h"
+#include "xdp_link.h"
 
 #ifndef BPF_F_XDP_DEV_BOUND_ONLY
 #define BPF_F_XDP_DEV_BOUND_ONLY (1U << 6) /* Linux 6.3 */
@@ -63,6 +65,7 @@ static int xdp_configure(struct xdp *xdp, const struct xdp_load_options *options
 		.hw_vlan = options->hw_vlan,
 		.exclusive = options->exclusive,
 		.unstamped = options->unstamped,
+		.filter = options->filter != NULL,
 		.hash_seed = options->hash_seed,
 	};
 	xdp->program = xdp_choose(xdp, options);
@@ -75,6 +78,34 @@ static int xdp_configure(struct xdp *xdp, const struct xdp_load_options *options
 		err = bpf_map__set_max_entries(skeleton->maps.xsks, options->queues * options->fanout);
 	if (!err)
 		err = bpf_map__set_max_entries(skeleton->maps.counters, options->queues);
+	return err;
+}
+
+/* Opens and loads it; the filter takes its place in it meanwhile. */
+static int xdp_load_skeleton(struct xdp *xdp, const struct xdp_load_options *options, char *why, unsigned why_bytes)
+{
+	struct bpf_insn *function = NULL;
+	const char *reason = "";
+	int count = 0, err = xdp_link_register();
+
+	if (!err)
+		xdp->skeleton = flowlane_bpf__open();
+	if (!xdp->skeleton)
+		return err ? err : -errno;
+	if (options->filter)
+		count = translate_filter(options->filter, options->filter_count, options->frags, &function, &reason);
+	if (count < 0) {
+		snprintf(why, why_bytes, "%s", reason);
+		return count;
+	}
+	xdp_link_function(function, (unsigned)count);
+	err = xdp_configure(xdp, options);
+	if (!err)
+		err = flowlane_bpf__load(xdp->skeleton);
+	xdp_link_function(NULL, 0);
+	free(function);
+	if (err)
+		snprintf(why, why_bytes, "%s", complaint);
 	return err;
 }
 
@@ -91,21 +122,12 @@ int xdp_load(const struct xdp_load_options *options, struct xdp **result, char *
 	xdp->cpus = cpus > 0 ? (unsigned)cpus : 1;
 	xdp->per_cpu = calloc(xdp->cpus, sizeof(*xdp->per_cpu));
 	if (xdp->per_cpu)
-		xdp->skeleton = flowlane_bpf__open();
-	if (!xdp->skeleton)
-		goto fail;
-	err = xdp_configure(xdp, options);
-	if (!err)
-		err = flowlane_bpf__load(xdp->skeleton);
+		err = xdp_load_skeleton(xdp, options, why, why_bytes);
+	libbpf_set_print(before);
 	if (err)
-		goto fail;
-	libbpf_set_print(before);
-	*result = xdp;
-	return 0;
-fail:
-	libbpf_set_print(before);
-	snprintf(why, why_bytes, "%s", complaint);
-	xdp_unload(xdp);
+		xdp_unload(xdp);
+	else
+		*result = xdp;
 	return err;
 }
 

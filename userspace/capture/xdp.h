@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "flowlane/classic.h"
 #include "flowlane/abi.h"
 
 struct xdp;
@@ -16,12 +17,15 @@ struct xdp_load_options {
 	unsigned fanout;
 	uint64_t hash_seed;
 	bool exclusive;
-	bool unstamped;             /* no time stamps by the program */
-	bool frags;                 /* frames longer than a page */
-	bool hw_timestamp, hw_vlan; /* ask the driver: native mode only, and not every driver can */
+	bool unstamped;                    /* no time stamps by the program */
+	bool frags;                        /* frames longer than a page */
+	bool hw_timestamp, hw_vlan;        /* ask the driver: native mode only, and not every driver can */
+	const struct classic_insn *filter; /* what it does not match is not captured; NULL: all is */
+	unsigned filter_count;
 };
 
-/* 0, or a negative errno; `why` (of why_bytes) gets the loader's own words then. Nothing is logged. */
+/* 0, or a negative errno; `why` (of why_bytes) gets the loader's own words then, or what in the filter is not for the kernel. Nothing
+ * is logged. */
 int xdp_load(const struct xdp_load_options *options, struct xdp **xdp, char *why, unsigned why_bytes);
 void xdp_unload(struct xdp *xdp); /* detaches; accepts NULL */
 

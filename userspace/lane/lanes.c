@@ -103,11 +103,29 @@ static int lanes_open_files(struct lanes *lanes)
 	return err;
 }
 
+static int lanes_open_filter(struct lanes *lanes, const struct source_info *info)
+{
+	return lanes->config->filter ? filter_create(lanes->config->filter, info, &lanes->filter) : 0;
+}
+
+static int lanes_open_capture(struct lanes *lanes)
+{
+	const struct source_info info = { .link = LINK_ETHERNET };
+	struct capture_selection selection = { 0 };
+	int err = lanes_open_filter(lanes, &info);
+
+	if (err)
+		return err;
+	if (lanes->filter)
+		selection.filter = filter_code(lanes->filter, LINK_ETHERNET, &selection.filter_count);
+	return capture_open(lanes->config, &selection, &lanes->capture);
+}
+
 static int lanes_open_sources(struct lanes *lanes)
 {
 	const struct config *config = lanes->config;
 	uint64_t left = config->count ? config->count : LANE_NO_LIMIT;
-	int err = config->interfaces_count ? capture_open(config, &lanes->capture) : 0;
+	int err = config->interfaces_count ? lanes_open_capture(lanes) : 0;
 
 	if (err)
 		return err;
@@ -140,11 +158,10 @@ int lanes_open(const struct config *config, struct lanes **result)
 	if (err)
 		goto fail;
 	const struct source_info *info = &lanes->lane[0].source->info;
-	if (config->filter) {
-		err = filter_create(config->filter, info, &lanes->filter);
-		if (err)
-			goto fail;
-	}
+	if (!lanes->capture)
+		err = lanes_open_filter(lanes, info);
+	if (err)
+		goto fail;
 	for (unsigned i = 0; i < lanes->count; i++) {
 		lanes->lane[i].filter = lanes->filter;
 		err = lane_open_core(lanes, &lanes->lane[i]);

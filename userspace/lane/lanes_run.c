@@ -16,6 +16,11 @@ int lanes_attach(struct lanes *lanes)
 	if (!lanes->capture)
 		return 0;
 	int err = capture_attach(lanes->capture);
+	/* What the program selects is selected; the lanes' threads are not there yet. */
+	for (unsigned i = 0; i < lanes->count; i++) {
+		if (capture_filters(lanes->capture, i))
+			lanes->lane[i].filter = NULL;
+	}
 	if (!err && lanes->config->duration_ns)
 		lanes->end_ns = clock_monotonic_ns() + lanes->config->duration_ns;
 	return err;

@@ -3,10 +3,14 @@
 #include <errno.h>
 #include <pcap/pcap.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "bytes.h"
 #include "log.h"
 
 #define FILTER_SNAPLEN 262144 /* libpcap's MAXIMUM_SNAPLEN: offsets beyond it cannot occur */
+
+#define FILTER_TAGGED_MAX 16384 /* of a frame whose tag is put back: more than any driver hands out that takes tags out */
 
 static const uint16_t filter_links[] = { LINK_ETHERNET, LINK_RAW, LINK_IPV4, LINK_IPV6, LINK_NULL, LINK_LOOP, LINK_LINUX_SLL,
 	LINK_LINUX_SLL2 };
@@ -70,14 +74,44 @@ void filter_destroy(struct filter *filter)
 	free(filter);
 }
 
+const struct classic_insn *filter_code(const struct filter *filter, uint16_t link, unsigned *count)
+{
+	for (unsigned i = 0; i < FILTER_LINKS; i++) {
+		const struct bpf_program *code = &filter->programs[i].code;
+		if (filter_links[i] != link || !filter->programs[i].valid)
+			continue;
+		*count = code->bf_len;
+		return (const struct classic_insn *)code->bf_insns;
+	}
+	return NULL;
+}
+
 #include "poison.h"
+
+/* Hardware took a tag out: the expression is about the frame as it was on the wire. */
+static __attribute__((noinline)) bool filter_match_tagged(const struct bpf_program *code, const struct frame *frame)
+{
+	uint8_t whole[FILTER_TAGGED_MAX + 4];
+	uint32_t bytes = frame->cap_len < FILTER_TAGGED_MAX ? frame->cap_len : FILTER_TAGGED_MAX;
+
+	if (bytes < 12)
+		return false;
+	memcpy(whole, frame->data, 12);
+	store_be16(whole + 12, frame->vlan_tpid);
+	store_be16(whole + 14, frame->vlan_tci);
+	memcpy(whole + 16, frame->data + 12, bytes - 12);
+	return bpf_filter(code->bf_insns, whole, frame->wire_len + 4, bytes + 4) != 0;
+}
 
 bool filter_match(const struct filter *filter, const struct frame *frame)
 {
 	for (unsigned i = 0; i < FILTER_LINKS; i++) {
-		if (filter_links[i] == frame->link)
-			return filter->programs[i].valid &&
-			       bpf_filter(filter->programs[i].code.bf_insns, frame->data, frame->wire_len, frame->cap_len) != 0;
+		const struct bpf_program *code = &filter->programs[i].code;
+		if (filter_links[i] != frame->link)
+			continue;
+		if (__builtin_expect(frame->vlan_tpid && filter->programs[i].valid, 0))
+			return filter_match_tagged(code, frame);
+		return filter->programs[i].valid && bpf_filter(code->bf_insns, frame->data, frame->wire_len, frame->cap_len) != 0;
 	}
 	return false;
 }
