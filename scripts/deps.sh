@@ -10,7 +10,7 @@
 set -euo pipefail
 
 build=(gcc libc6-dev make cmake pkg-config python3 libpcap-dev zlib1g-dev libcyaml-dev libyaml-dev liburing-dev libcmocka-dev liblz4-dev libbz2-dev nettle-dev clang bpftool libbpf-dev libxdp-dev libelf-dev librocksdb-dev)
-tests=(tshark wireshark-common tcpdump python3 clang clang-format libclang-rt-14-dev file dpkg-dev gzip iproute2 ethtool nfdump rocksdb-tools)
+tests=(git tshark wireshark-common tcpdump python3 clang clang-format libclang-rt-14-dev file dpkg-dev gzip iproute2 ethtool nfdump rocksdb-tools)
 bench=(tcpdump softflowd nfdump python3 iproute2)
 live=(iproute2)
 

@@ -112,7 +112,8 @@ kernel=$(apt apt-cache show "linux-image-amd64/$kernel_suite" |
 [[ -n $kernel ]] || skip "$kernel_suite has no linux-image-amd64 (see $log)"
 packages=("linux-image-$kernel")
 for part in binary modules; do
-	if apt apt-cache show "linux-$part-$kernel" | grep -q '^Package:'; then
+	# Not grep -q: it would close the pipe early, and pipefail then calls a found package missing.
+	if apt apt-cache show "linux-$part-$kernel" | grep '^Package:' >/dev/null; then
 		packages+=("linux-$part-$kernel")
 	fi
 done
@@ -120,7 +121,7 @@ done
 # A QEMU that is installed here will do if it has igb (8.0 has, Debian 12's 7.2 has not). Else also the libraries that this
 # machine lacks; what it has is used.
 programs=(busybox-static)
-if ! qemu-system-x86_64 -device help 2>>"$log" | grep -q '"igb"'; then
+if ! qemu-system-x86_64 -device help 2>>"$log" | grep '"igb"' >/dev/null; then
 	programs+=(qemu-system-x86)
 fi
 apt apt-get -t "$codename-backports" --download-only install "${programs[@]}" >>"$log" ||
