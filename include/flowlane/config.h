@@ -37,6 +37,7 @@ struct config {
 	enum timestamps timestamps; /* AUTO: the NIC's where it has them, else XDP's */
 	bool exclusive;             /* frames that are not wanted are dropped, not passed to the host */
 	bool promiscuous;           /* on by default */
+	bool symmetric_rss;         /* on by default: the NIC's hash is made symmetric where it is not */
 	uint64_t duration_ns;       /* stop after so much wall-clock time; 0: no limit */
 	char *user;                 /* become this user once everything is open; NULL: stay */
 

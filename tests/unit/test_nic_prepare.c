@@ -198,11 +198,30 @@ static void nic_prepare__when_rss_is_symmetric_already__then_nothing_is_set(void
 	assert_int_equal(fake.settings, 0);
 }
 
+static void nic_prepare__when_symmetric_rss_is_not_wanted__then_the_nic_keeps_its_own(void **state)
+{
+	const struct nic_wishes wishes = { .symmetric_rss = false };
+	const struct nic_info info = { .name = "eth1", .rx_queues = 4 };
+	struct nic *nic;
+
+	(void)state;
+	fake = (struct fake){ .key_settable = true, .key_bytes = 40, .function = NIC_RSS_TOEPLITZ, .transforms = NIC_RSS_SYM_XOR };
+	memset(fake.key, 0x17, 20);
+	log_mute(true);
+	assert_int_equal(nic_prepare(&info, &wishes, &nic), 0);
+	log_mute(false);
+	assert_string_equal(nic_changes(nic), "");
+	assert_false(nic_needs_admin(nic));
+	nic_restore(nic);
+	assert_int_equal(fake.settings, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nic_prepare__when_rss_is_not_symmetric__then_it_becomes_so_if_the_nic_can_and_is_put_back),
 		cmocka_unit_test(nic_prepare__when_rss_is_symmetric_already__then_nothing_is_set),
+		cmocka_unit_test(nic_prepare__when_symmetric_rss_is_not_wanted__then_the_nic_keeps_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

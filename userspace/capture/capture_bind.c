@@ -265,7 +265,7 @@ static int interface_prepare(struct capture *capture, struct capture_interface *
 		.no_lro = true,
 		.no_hw_gro = true,
 		.no_rx_vlan_strip = true,
-		.symmetric_rss = interface->info.rx_queues > 1,
+		.symmetric_rss = capture->config->symmetric_rss,
 	};
 	struct nic_info now;
 	int err = nic_prepare(&interface->info, &wishes, &interface->nic);

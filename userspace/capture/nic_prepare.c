@@ -188,6 +188,7 @@ static int rss_make_symmetric(struct nic *nic, const char **how)
 /* What was tried and refused is not recommended. */
 static void warn_rss(const struct nic_info *info, const char *why, int error)
 {
+	const char *reason = error == -ECANCELED ? "not wanted" : strerror(-error);
 	char command[160];
 
 	if (error == -EPERM)
@@ -196,11 +197,12 @@ static void warn_rss(const struct nic_info *info, const char *why, int error)
 		nic_queues_command(info, 1, "", command, sizeof(command));
 	log_warning("%s: the two directions of a flow may come to different lanes, and then make two flows (RSS: %s; changing it: "
 		    "%s)%s%s%s",
-		info->name, why, strerror(-error), *command ? "; run, as root: " : "", command,
+		info->name, why, reason, *command ? "; run, as root: " : "", command,
 		error != -EPERM && *command ? ", and start flowlane with --fanout N for N lanes" : "");
 }
 
-static void prepare_rss(struct nic *nic, const struct nic_info *info)
+/* wanted: it may be changed. Where it is not symmetric that is said in any case. */
+static void prepare_rss(struct nic *nic, const struct nic_info *info, bool wanted)
 {
 	const char *how;
 	char why[96];
@@ -214,7 +216,7 @@ static void prepare_rss(struct nic *nic, const struct nic_info *info)
 	}
 	if (nic_rss_judge(&nic->rss, why, sizeof(why)) == NIC_RSS_SYMMETRIC)
 		return;
-	error = rss_make_symmetric(nic, &how);
+	error = wanted ? rss_make_symmetric(nic, &how) : -ECANCELED;
 	if (!error) {
 		log_info("%s: RSS made symmetric (%s), until the end", nic->name, how);
 		changes_add(nic, "RSS %s", how);
@@ -245,8 +247,7 @@ int nic_prepare(const struct nic_info *info, const struct nic_wishes *wishes, st
 		nic_restore(nic);
 		return error;
 	}
-	if (wishes->symmetric_rss)
-		prepare_rss(nic, info);
+	prepare_rss(nic, info, wishes->symmetric_rss);
 	*result = nic;
 	return 0;
 }

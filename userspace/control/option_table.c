@@ -65,6 +65,8 @@ const struct option_spec option_table[] = {
 	  .help = "lanes run the driver's polling on their own CPU; tested at start, and undone where the driver stalls" },
 	{ .group = "Live input", .name = "promiscuous", .kind = OPTION_FLAG, IN("live", "promiscuous"), SETS(promiscuous), .fallback = "yes",
 	  .help = "see frames for other stations too, as a mirror port needs; --no-promiscuous leaves the interface as it is" },
+	{ .group = "Live input", .name = "symmetric-rss", .kind = OPTION_FLAG, IN("live", "symmetric_rss"), SETS(symmetric_rss), .fallback = "yes",
+	  .help = "make the NIC send both directions of a flow to one queue, where it can; --no-symmetric-rss leaves its hash as it is" },
 	{ .group = "Live input", .name = "exclusive", .kind = OPTION_FLAG, IN("live", "exclusive"), SETS(exclusive),
 	  .help = "drop what is not wanted instead of passing it to the host: for mirror ports" },
 	{ .group = "Live input", .name = "replace", .kind = OPTION_FLAG, IN("live", "replace"), SETS(replace),
