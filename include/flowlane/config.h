@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "flowlane/alert.h"
+
 enum export_scope { SCOPE_ALL, SCOPE_LIVE };
 enum capture_mode { CAPTURE_AUTO, CAPTURE_ZEROCOPY, CAPTURE_COPY, CAPTURE_GENERIC };
 enum octets_count { OCTETS_L3, OCTETS_WIRE };
@@ -86,6 +88,16 @@ struct config {
 	bool extended;      /* extra JSON keys after rtt_samples */
 	bool all_protocols; /* not only tcp and udp */
 
+	/* anomalies */
+	bool anomalies;
+	char *alerts_jsonl;
+	char **detector_texts; /* "syn_flood:syns=100,window=2", as given; `detector` has what they come to */
+	unsigned detector_texts_count;
+	struct detector_config detector[ALERT_KIND_COUNT];
+	bool scan_compat;       /* port scans by attempts, answered or not */
+	uint64_t scan_grace_ns; /* an attempt without an answer for so long has failed */
+	uint32_t anomaly_keys;  /* hosts, services and so on that a detector watches at a time */
+
 	/* console and summary */
 	bool stats;
 	uint32_t stats_interval_ms;
@@ -93,6 +105,7 @@ struct config {
 	char *summary_json; /* "-": standard output */
 	bool quiet;
 	enum progress_when progress_when; /* as asked for */
+	bool stdout_taken;                /* resolved: an output goes to standard output, so text goes to standard error */
 	bool progress;                    /* resolved: asked for, or not quiet and standard error is a terminal */
 };
 

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "flowlane/alert.h"
 #include "flowlane/config.h"
 #include "flowlane/flow.h"
 #include "flowlane/packet.h"
@@ -28,6 +29,7 @@ enum sink_wants {
 	SINK_WAYS = 1 << 3,    /* finished directions of flows */
 	SINK_PIECES = 1 << 4,  /* the same, cut by the active timeout */
 	SINK_PACKETS = 1 << 5, /* every packet that belongs to a flow of this lane */
+	SINK_ALERTS = 1 << 6,  /* what the anomaly detectors found; with --anomalies only */
 };
 
 struct output; /* private to each sink file */
@@ -62,6 +64,10 @@ struct sink_ops {
 	void (*ways)(struct sink *sink, const struct flow_way *ways, unsigned n);
 	void (*pieces)(struct sink *sink, const struct flow_way *pieces, unsigned n);
 	void (*packets)(struct sink *sink, const struct packet *const *packets, unsigned n);
+	/* To the output, not to a lane's sink: alerts are about all lanes. Between start and close, from whichever thread runs the
+	 * detectors, one at a time, while lanes may be in their sinks; the last ones come after all sinks are detached. An output
+	 * that wants nothing but alerts has no attach and no detach. */
+	void (*alerts)(struct output *output, const struct alert *alerts, unsigned n);
 	/* Live only, about ten times a second, also while nothing arrives: what waits too long in a buffer goes out. now_ns: UNIX time. */
 	void (*tick)(struct sink *sink, uint64_t now_ns);
 	void (*detach)(struct sink *sink);

@@ -25,6 +25,7 @@ static void list_outputs(const struct config *config, struct named_output output
 		{ "--export-csv", config->export_csv, false },
 		{ "--expired-flows-jsonl", config->expired_flows_jsonl, false },
 		{ "--rtt-samples-jsonl", config->rtt_samples_jsonl, false },
+		{ "--alerts-jsonl", config->alerts_jsonl, false },
 		{ "--summary-json", config->summary_json, false },
 		{ "--export-pipe", config->export_pipe, false },
 		{ "--export-csv-flow", config->export_csv_flow, false },
@@ -257,6 +258,8 @@ int options_check(struct options *options)
 		error = check_rotation(options);
 	if (!error && options->config.rotate_ns % 1000000000)
 		error = option_fail(options, "--rotate-s must be whole seconds: file names have no fractions");
+	if (!error && options->config.alerts_jsonl && !options->config.anomalies)
+		error = option_fail(options, "--alerts-jsonl: nothing looks for anomalies; add --anomalies");
 	if (!error)
 		error = check_index(options);
 	if (!error)

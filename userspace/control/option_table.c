@@ -180,6 +180,24 @@ const struct option_spec option_table[] = {
 	  .help = "export every IP protocol, not only TCP and UDP" },
 
 	/* ---- */
+	{ .group = "Anomalies", .name = "anomalies", .kind = OPTION_FLAG, IN("anomalies", "enabled"), SETS(anomalies),
+	  .help = "look for floods, scans and the like (docs/anomalies.md), and print a line for each as it is found" },
+	{ .group = "Anomalies", .name = "alerts-jsonl", .kind = OPTION_PATH, .argument = "FILE",
+	  IN("anomalies", "alerts_jsonl"), SETS(alerts_jsonl),
+	  .help = "also write a JSON line to FILE for each alert" },
+	{ .group = "Anomalies", .name = "detector", .kind = OPTION_TEXTS, .argument = "KIND:KEY=N,...", .unit = "a detector and its settings, such as syn_flood:syns=100,window=2",
+	  IN("anomalies", "detectors"), SETS(detector_texts), .check = detector_set,
+	  .help = "settings of a detector, in order: its thresholds, window and cooldown in seconds, on or off; all:off turns all off" },
+	{ .group = "Anomalies", .name = "scan-compat", .kind = OPTION_FLAG, IN("anomalies", "scan_compat"), SETS(scan_compat),
+	  .help = "port_scan counts every SYN and UDP packet, answered or not" },
+	{ .group = "Anomalies", .name = "scan-grace-s", .kind = OPTION_SECONDS, .argument = "SECS",
+	  IN("anomalies", "scan_grace_s"), SETS(scan_grace_ns), .fallback = "3", RANGE(0, 3600),
+	  .help = "an attempt to connect that has no answer after SECS has failed" },
+	{ .group = "Anomalies", .name = "anomaly-keys", .kind = OPTION_NUMBER, .argument = "N", .unit = "keys",
+	  IN("anomalies", "keys"), SETS(anomaly_keys), .fallback = "65536", RANGE(256, 1ULL << 22),
+	  .help = "hosts, services and so on that each detector watches at a time; the weakest leaves; rounded up to a power of two" },
+
+	/* ---- */
 	{ .group = "Console", .name = "stats", .kind = OPTION_FLAG, IN("stats", "enabled"), SETS(stats),
 	  .help = "print a line with rates every interval, and one over the whole run at the end" },
 	{ .group = "Console", .name = "stats-interval-ms", .kind = OPTION_NUMBER, .argument = "MS", .unit = "milliseconds",

@@ -37,10 +37,12 @@ struct option_spec {
 	const struct option_word *words;
 	uint64_t min, max; /* in the user's unit */
 	uint64_t scale;    /* stored = given * scale; 0: 1 */
-	size_t offset;     /* of the member in struct options */
-	uint8_t size;      /* of the member */
-	uint8_t kind;      /* enum option_kind */
-	char letter;       /* short option; 0: none */
+	/* For lists of texts: takes one apart, sets what it says. 0, or -EINVAL with options->error set; NULL: any text will do. */
+	int (*check)(struct options *options, const char *text, const char *where);
+	size_t offset; /* of the member in struct options */
+	uint8_t size;  /* of the member */
+	uint8_t kind;  /* enum option_kind */
+	char letter;   /* short option; 0: none */
 };
 
 #define OPTION_COUNT_MAX 160
@@ -57,6 +59,14 @@ int option_set(struct options *options, const struct option_spec *spec, const ch
 const char *option_get(const struct options *options, const struct option_spec *spec, char text[32]);
 /* What the option takes, for messages and documents: "a whole number from 1 to 64", "us, ns or auto". */
 const char *option_takes(const struct option_spec *spec, char *text, size_t size);
+
+/* "10", "64k", "4Mi"; "60", "0.25". False: it is none. Too big stays too big. */
+bool option_parse_number(const char *text, uint64_t *value);
+bool option_parse_seconds(const char *text, uint64_t *ns);
+/* option_detector.c: a check for --detector. */
+int detector_set(struct options *options, const char *text, const char *where);
+/* What detectors do unless they are told. */
+void detectors_reset(struct config *config);
 
 /* Sets options->error. Always -EINVAL. */
 int option_fail(struct options *options, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -70,7 +70,7 @@ static const char *parse_digits(const char *text, uint64_t *value)
 	return text;
 }
 
-static bool parse_number(const char *text, uint64_t *value)
+bool option_parse_number(const char *text, uint64_t *value)
 {
 	static const struct {
 		const char *suffix;
@@ -90,7 +90,7 @@ static bool parse_number(const char *text, uint64_t *value)
 }
 
 /* Exact: no floating point between "0.1" and 100,000,000 ns. More than nine decimals are refused, not rounded to 0 = never. */
-static bool parse_seconds(const char *text, uint64_t *ns)
+bool option_parse_seconds(const char *text, uint64_t *ns)
 {
 	uint64_t whole, unit = NS_PER_S / 10, fraction = 0;
 	const char *rest = parse_digits(text, &whole);
@@ -213,6 +213,8 @@ int option_set(struct options *options, const struct option_spec *spec, const ch
 	case OPTION_TEXT:
 		if (!*text)
 			return option_fail(options, "%s: %s is empty", where, is_path(spec) ? "the file name" : "the value");
+		if (spec->check && spec->check(options, text, where))
+			return -EINVAL;
 		return option_is_list(spec) ? list_add(options, spec, text) : set_text(options, spec, text);
 	case OPTION_FILTER:
 		return set_text(options, spec, text);
@@ -223,10 +225,10 @@ int option_set(struct options *options, const struct option_spec *spec, const ch
 		understood = parse_word(spec->words, text, &value);
 		break;
 	case OPTION_NUMBER:
-		understood = parse_number(text, &value);
+		understood = option_parse_number(text, &value);
 		break;
 	case OPTION_SECONDS:
-		understood = parse_seconds(text, &value);
+		understood = option_parse_seconds(text, &value);
 		break;
 	}
 	option_takes(spec, takes, sizeof(takes));

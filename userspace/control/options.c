@@ -250,6 +250,7 @@ int options_parse(int argc, char **argv, struct options *options)
 	int error;
 
 	memset(options, 0, sizeof(*options));
+	detectors_reset(&options->config);
 	if (!given.items) {
 		error = option_fail(options, "out of memory while reading the options");
 		goto out;
@@ -271,6 +272,7 @@ int options_parse(int argc, char **argv, struct options *options)
 	if (!error)
 		error = options_check(options);
 	resolve_progress(&options->config);
+	options->config.stdout_taken = options_use_stdout(&options->config);
 out:
 	config_file_free(file);
 	free(given.filter);

@@ -28,7 +28,7 @@ static int lane_attach(struct lane *lane, const struct sink_ops *ops, struct out
 	/* On files every lane reads every frame: lane 0 writes them all, so a copy is in the order of the original. */
 	bool frames = ops->wants & SINK_FRAMES && (live || lane->number == 0);
 
-	if (!frames && !(ops->wants & ~(unsigned)SINK_FRAMES))
+	if (!frames && !(ops->wants & ~(unsigned)(SINK_FRAMES | SINK_ALERTS)))
 		return 0;
 	mine->ops = ops;
 	mine->frames = frames;
