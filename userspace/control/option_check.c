@@ -9,7 +9,7 @@
 
 #include "option_table.h"
 
-#define OUTPUTS 13
+#define OUTPUTS 32 /* room; unused ones have no path */
 
 struct named_output {
 	const char *option;
