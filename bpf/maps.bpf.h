@@ -24,4 +24,12 @@ struct {
 	__type(value, struct xdp_counters);
 } counters SEC(".maps");
 
+/* Key: 0; value: struct xdp_clock, one writer (the CPU that runs the program). Read by nobody else. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct xdp_clock);
+} clocks SEC(".maps");
+
 #endif

@@ -116,10 +116,10 @@ static void options_parse(struct options *options, int argc, char **argv)
 		live_usage_die(usage, "--ring %u is no power of two", options->ring);
 }
 
-/* Fill ring twice the RX ring, and a frame for each of its places and each of the RX ring's. */
+/* Copy mode: a frame for each place of the RX ring, and what is in hand. More would be colder, and of no use. */
 static void receiver_open(struct receiver *receiver, const struct options *options)
 {
-	unsigned frames = 3 * options->ring, at;
+	unsigned frames = options->ring + 2 * BATCH, at;
 	size_t bytes = (size_t)frames * FRAME_LEN;
 	struct xsk_umem_config umem = { .fill_size = 2 * options->ring, .comp_size = 64, .frame_size = FRAME_LEN };
 	struct xsk_socket_config socket = {
@@ -134,11 +134,11 @@ static void receiver_open(struct receiver *receiver, const struct options *optio
 	int error = xsk_umem__create(&receiver->umem, receiver->area, bytes, &receiver->fill, &receiver->completion, &umem);
 	if (error)
 		live_die("cannot make a UMEM: %s", strerror(-error));
-	if (xsk_ring_prod__reserve(&receiver->fill, umem.fill_size, &at) != umem.fill_size)
-		live_die("the fill ring does not take %u frames", umem.fill_size);
-	for (unsigned i = 0; i < umem.fill_size; i++)
+	if (xsk_ring_prod__reserve(&receiver->fill, frames, &at) != frames)
+		live_die("the fill ring does not take %u frames", frames);
+	for (unsigned i = 0; i < frames; i++)
 		*xsk_ring_prod__fill_addr(&receiver->fill, at + i) = (uint64_t)i * FRAME_LEN;
-	xsk_ring_prod__submit(&receiver->fill, umem.fill_size);
+	xsk_ring_prod__submit(&receiver->fill, frames);
 	/* The kernel takes a while to forget the socket of a process that has just ended. */
 	for (unsigned tries = 0; tries < 200; tries++) {
 		error = xsk_socket__create(

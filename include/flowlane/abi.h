@@ -56,6 +56,24 @@ struct xdp_counters {
 };
 
 /*
+ * Value of map `clocks` (BPF_MAP_TYPE_PERCPU_ARRAY, one entry): the last reading of the clock on this CPU, and whether frames come so
+ * fast that a reading each is too much.
+ */
+#define XDP_CLOCK_SHARE  8   /* frames for a reading */
+#define XDP_CLOCK_GAP_NS 512 /* from one frame to the next, on average over the last tick: less than this is fast */
+
+struct xdp_clock {
+	abi_u64 now_ns;
+	abi_u64 tick;    /* the kernel's (1 to 10 ms), in which that was */
+	abi_u64 tick_ns; /* when it began, by the first frame in it */
+	abi_u32 packets; /* in it so far */
+	abi_u8 left;     /* frames that still get now_ns */
+	abi_u8 fast;     /* by the tick before */
+	abi_u8 unused[2];
+};
+_Static_assert(sizeof(struct xdp_clock) == 32, "the same for both compilers");
+
+/*
  * With several sockets on a queue: what chooses one, the same for both directions. Fragments have no ports, and of a tunnel the
  * outer addresses count; so a flow stays in one lane unless some of its packets are fragments and others have ports that take part.
  * In brackets: of the 5,592 flows of the test captures, those parted so. (8 more are with each: their tunnels change ends.)
@@ -80,7 +98,8 @@ struct xdp_config {
 	abi_u64 hash_seed;   /* of the share: a random number, so that nobody outside can aim at one; 0 will do */
 	abi_u8 unstamped;    /* frames get no ktime: user space stamps the batch */
 	abi_u8 filter;       /* the loader has put a filter expression into the program */
-	abi_u8 unused[6];
+	abi_u8 shared_clock; /* under load the clock is read for one frame in XDP_CLOCK_SHARE, and the others get the same */
+	abi_u8 unused[5];
 };
 _Static_assert(sizeof(struct xdp_config) == 24, "the same for both compilers");
 

@@ -66,6 +66,7 @@ static int xdp_configure(struct xdp *xdp, const struct xdp_load_options *options
 		.exclusive = options->exclusive,
 		.unstamped = options->unstamped,
 		.filter = options->filter != NULL,
+		.shared_clock = options->shared_clock,
 		.hash_seed = options->hash_seed,
 	};
 	xdp->program = xdp_choose(xdp, options);

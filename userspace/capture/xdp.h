@@ -18,6 +18,7 @@ struct xdp_load_options {
 	uint64_t hash_seed;
 	bool exclusive;
 	bool unstamped;                    /* no time stamps by the program */
+	bool shared_clock;                 /* its clock is read less often under load */
 	bool frags;                        /* frames longer than a page */
 	bool hw_timestamp, hw_vlan;        /* ask the driver: native mode only, and not every driver can */
 	const struct classic_insn *filter; /* what it does not match is not captured; NULL: all is */

@@ -35,15 +35,15 @@ uint32_t xsk_room(uint32_t frame_bytes, bool zerocopy)
 }
 
 /* Before binding: a driver takes its first buffers when it is bound. */
-static int xsk_queue_fill(struct xsk_queue *queue)
+static int xsk_queue_fill(struct xsk_queue *queue, uint32_t frames)
 {
 	uint32_t at;
 
-	if (xsk_ring_prod__reserve(&queue->fill, queue->memory.frames, &at) != queue->memory.frames)
+	if (xsk_ring_prod__reserve(&queue->fill, frames, &at) != frames)
 		return -ENOSPC;
-	for (uint32_t i = 0; i < queue->memory.frames; i++)
+	for (uint32_t i = 0; i < frames; i++)
 		*xsk_ring_prod__fill_addr(&queue->fill, at + i) = (uint64_t)i * queue->memory.frame_bytes;
-	xsk_ring_prod__submit(&queue->fill, queue->memory.frames);
+	xsk_ring_prod__submit(&queue->fill, frames);
 	return 0;
 }
 
@@ -86,7 +86,7 @@ int xsk_queue_bind(struct xsk_queue *queue, const struct xsk_options *options)
 		return err;
 	}
 	queue->sg = options->sg;
-	err = xsk_queue_fill(queue);
+	err = xsk_queue_fill(queue, options->frames);
 	for (unsigned i = 0; i < queue->shares && !err; i++)
 		err = xsk_open(queue, &queue->share[i], options);
 	if (err) {

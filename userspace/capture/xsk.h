@@ -60,6 +60,7 @@ struct xsk_options {
 	unsigned queue;
 	uint32_t rx_size;   /* a power of two */
 	uint32_t fill_size; /* a power of two, at least the number of frames */
+	uint32_t frames;    /* of the memory's, to go around; the others lie idle */
 	bool zerocopy;      /* or copy: asked for by name, so that one is never taken for the other */
 	bool sg;            /* frames may take several buffers */
 };

@@ -78,7 +78,12 @@ static int try_attach(uint32_t prog_flags, unsigned ifindex, uint32_t mode)
 static int try_bind_once(const char *interface, bool zerocopy, bool sg)
 {
 	const struct xsk_options options = {
-		.interface = interface, .rx_size = TRIAL_FRAMES, .fill_size = TRIAL_FRAMES, .zerocopy = zerocopy, .sg = sg
+		.interface = interface,
+		.rx_size = TRIAL_FRAMES,
+		.fill_size = TRIAL_FRAMES,
+		.frames = TRIAL_FRAMES,
+		.zerocopy = zerocopy,
+		.sg = sg,
 	};
 	struct xsk_queue queue;
 
