@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "convert.h"
 #include "doctor.h"
+#include "extract.h"
 #include "flowlane/top_flows.h"
 #include "lanes.h"
 #include "log.h"
@@ -89,6 +90,7 @@ static const struct command {
 	{ "merge", merge_run },
 	{ "convert", convert_run },
 	{ "doctor", doctor_run },
+	{ "extract", extract_run },
 };
 
 static const struct command *find_command(const char *name)
