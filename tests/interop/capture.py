@@ -4,7 +4,7 @@ It is deliberately a second opinion: it shares no code with flowlane, libpcap or
 compare a written pcap with its input packet for packet.
 
     capture = read_capture(path)
-    for packet in capture.packets: packet.ts_ns, packet.wire_len, packet.data, packet.link
+    for packet in capture.packets: packet.ts_ns, packet.wire_len, packet.data, packet.link, packet.offset
 
 Sources: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
 """
@@ -29,6 +29,7 @@ class Packet(NamedTuple):
     wire_len: int
     data: bytes
     link: int
+    offset: int  # of the data in the (unpacked) file
 
 
 class Capture(NamedTuple):
@@ -70,7 +71,7 @@ def _read_pcap(data, order, magic):
         end = at + header_bytes + cap_len
         if end > len(data):
             break
-        packets.append(Packet(seconds * 10**9 + fraction * unit, wire_len, data[at + header_bytes : end], link))
+        packets.append(Packet(seconds * 10**9 + fraction * unit, wire_len, data[at + header_bytes : end], link, at + header_bytes))
         at = end
     return Capture("pcap", nanoseconds, snaplen, (link,), packets, at != len(data))
 
@@ -120,6 +121,7 @@ def _read_pcapng(data):
         if length < 12 or at + length > len(data):
             break
         body = data[at + 8 : at + length - 4]
+        start = at + 8
         at += length + 3 & ~3
         if kind == 1:
             interfaces.append(_read_interface(body, order))
@@ -127,21 +129,22 @@ def _read_pcapng(data):
             continue
         if kind == 6:  # enhanced packet
             which, high, low, cap_len, wire_len = struct.unpack_from(order + "IIIII", body)
-            payload = body[20 : 20 + cap_len]
+            skip = 20
         elif kind == 2:  # packet (obsolete)
             which, _, high, low, cap_len, wire_len = struct.unpack_from(order + "HHIIII", body)
-            payload = body[20 : 20 + cap_len]
+            skip = 20
         elif kind == 3:  # simple packet: no time
             which, high, low = 0, 0, 0
             wire_len = struct.unpack_from(order + "I", body)[0]
             cap_len = min(wire_len, interfaces[0].snaplen or wire_len) if interfaces else wire_len
-            payload = body[4 : 4 + cap_len]
+            skip = 4
         else:
             continue
+        payload = body[skip : skip + cap_len]
         if which >= len(interfaces) or len(payload) != cap_len:
             break
         interface = interfaces[which]
-        packets.append(Packet(interface.ns(high << 32 | low), wire_len, payload, interface.link))
+        packets.append(Packet(interface.ns(high << 32 | low), wire_len, payload, interface.link, start + skip))
     links = tuple(dict.fromkeys(i.link for i in seen))
     return Capture(
         "pcapng",
