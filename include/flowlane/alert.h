@@ -63,6 +63,19 @@ struct detector_info {
 	struct detector_config defaults;
 };
 
+/* What was raised in a run, and what was lost on the way there. */
+struct alert_report {
+	bool enabled;
+	uint64_t alerts[ALERT_KIND_COUNT];
+	uint64_t events;          /* packets that the detectors looked at */
+	uint64_t events_lost;     /* live: there was no room for them */
+	uint64_t keys_evicted;    /* a table was full, and the weakest key went */
+	uint64_t entries_cut;     /* a window was shortened, for its log was full */
+	uint64_t sketches_missed; /* a heavy key found no sketch: counted low */
+	uint64_t attempts_missed; /* attempts that were not watched: too many waited for their answers */
+	uint64_t bytes;           /* reserved */
+};
+
 const struct detector_info *detector_info(enum alert_kind kind);
 
 #endif

@@ -110,7 +110,9 @@ struct tcp_flow {
 	uint16_t dup_ack_ms;      /* time of the last duplicate ACK, ms, wraps: only its neighbourhood is asked for */
 	uint8_t client;           /* enum flow_client */
 	uint8_t hole_epoch[2];    /* GiB sent when holes were last looked at, by direction; wraps */
-	uint8_t unused[7];
+	uint8_t unused1;
+	uint16_t retransmissions_told; /* to the anomaly detectors; low 16 bits */
+	uint8_t unused[4];
 
 	/* spill: holes and the further samples */
 	struct tcp_hole hole[2][TCP_HOLES];

@@ -38,7 +38,7 @@ struct frame {
 	uint16_t link;      /* enum link_type */
 	uint16_t vlan_tci;  /* the tag that hardware took out of the frame ... */
 	uint16_t vlan_tpid; /* ... and its TPID; 0: none was taken out */
-	uint16_t number;    /* in its batch, from 0, for sinks that take places; else not set */
+	uint16_t number;    /* in its batch, from 0: for sinks that take places, and in copies that the core makes; else not set */
 };
 _Static_assert(sizeof(struct frame) == 32, "two frames a cache line");
 

@@ -55,7 +55,7 @@ static int fill(void **state)
 	report.output[1] = (struct output_report){
 		.name = "json", .path = "x\n.json.part", .records = 5, .lost = 3, .files = 1, .error = -ENOSPC
 	};
-	report.sizes = (struct lanes_sizes){ 1000, 2000, 3000, 4000, 0, 320, 128 };
+	report.sizes = (struct lanes_sizes){ 1000, 2000, 3000, 4000, 0, 0, 320, 128 };
 	summary = (struct summary){ .config = &config, .report = &report, .wall_ns = 2000000000, .cpu_ns = 1234567 };
 	return 0;
 }

@@ -21,6 +21,8 @@ static void print_sizes(const struct config *config, FILE *out)
 		fprintf(out, "#   ways_bytes        %" PRIu64 " (one-way records)\n", sizes.ways_bytes);
 	fprintf(out, "#   sum_bytes         %" PRIu64 " (%.1f per flow)\n", sum,
 		sizes.max_flows ? (double)sum / sizes.max_flows : 0);
+	if (sizes.anomaly_bytes)
+		fprintf(out, "#   anomaly_bytes     %" PRIu64 " (detectors, besides)\n", sizes.anomaly_bytes);
 	fprintf(out, "#   tcp_flow_bytes    %" PRIu32 " (one TCP flow's record)\n", sizes.tcp_flow_bytes);
 	fprintf(out, "#   other_flow_bytes  %" PRIu32 " (one other flow's record)\n", sizes.other_flow_bytes);
 }

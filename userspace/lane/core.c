@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "anomaly.h"
 #include "counters.h"
 #include "decode.h"
 #include "flow_update.h"
@@ -45,6 +46,9 @@ struct core {
 
 	rtt_samples_fn *on_rtt_samples;
 	core_packets_fn *on_packets;
+	struct anomaly_tap *tap;
+	bool all_udp;    /* the detectors want to see it */
+	uint64_t frames; /* of the batches before */
 	void *context;
 	struct ledger ledger;
 };
@@ -61,6 +65,8 @@ int core_create(const struct core_options *options, struct core **result)
 	};
 	core->on_rtt_samples = options->on_rtt_samples;
 	core->on_packets = options->on_packets;
+	core->tap = options->tap;
+	core->all_udp = options->tap && anomaly_wants_udp(options->tap);
 	core->context = options->context;
 	core->results = (struct rtt_results){ .ledger = &core->ledger, .samples = options->on_rtt_samples ? core->samples : NULL };
 	struct decoder_options decode = {
@@ -185,6 +191,13 @@ static inline void core_count_way(struct core *core, const struct flow *flow, co
 	flow_ways_add(flow, extra, packet);
 }
 
+/* Before the packet is counted. What is told of a connection includes all packets before. */
+static __attribute__((noinline)) void core_note(struct core *core, struct flow *flow, const struct packet *packet)
+{
+	core_finish_tcp(core);
+	anomaly_note(core->tap, flow, packet, core->frames + (core->lanes > 1 ? packet->frame->number : 0));
+}
+
 /* ways: a constant where it is called, so that a run without one-way records has no trace of them here. */
 static inline __attribute__((always_inline)) void core_count(
 	struct core *core, struct flow *flow, const struct packet *packet, const bool ways)
@@ -193,6 +206,8 @@ static inline __attribute__((always_inline)) void core_count(
 
 	if (__builtin_expect(syn || !flow_table_hit(flow, packet, core->timeout_ns), 0))
 		flow = core_flow_apart(core, packet);
+	if (core->tap && anomaly_is_event(flow, packet, core->all_udp))
+		core_note(core, flow, packet);
 	if (ways)
 		core_count_way(core, flow, packet);
 	/* Written in any case, kept if it is TCP: which of the two is hard to predict. */
@@ -278,18 +293,20 @@ static void core_batch(struct core *core, const struct frame *frames, unsigned n
 /* Leaves out frames that are plainly another lane's. Not if a timer is due among them: then each moves the time. */
 static void core_batch_shared(struct core *core, const struct frame *frames, unsigned n)
 {
-	struct frame kept[FLOWLANE_BATCH];
+	struct frame all[FLOWLANE_BATCH], kept[FLOWLANE_BATCH];
 	uint64_t latest_ns = core->now_ns;
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		uint32_t lane = shard_of_frame(&frames[i], core->lanes);
 		latest_ns = frames[i].ts_ns > latest_ns ? frames[i].ts_ns : latest_ns;
-		kept[count] = frames[i];
+		all[i] = frames[i];
+		all[i].number = (uint16_t)i;
+		kept[count] = all[i];
 		count += lane == core->lane || lane == SHARD_NOT_PLAIN;
 	}
 	if (latest_ns >= flow_table_due_ns(core->table)) {
-		core_batch(core, frames, n);
+		core_batch(core, all, n);
 	} else {
 		core_batch(core, kept, count);
 		core->now_ns = latest_ns;
@@ -308,6 +325,9 @@ void core_run(struct core *core, const struct frame *frames, unsigned n)
 		core->on_rtt_samples(core->context, core->samples, core->results.samples_count);
 		core->results.samples_count = 0;
 	}
+	core->frames += n;
+	if (core->tap)
+		anomaly_publish(core->tap, core->frames, core->now_ns);
 	if (!core->ledger.first_packet_ns && n)
 		counter_set(&core->ledger.first_packet_ns, frames[0].ts_ns);
 	if (n) /* core->now_ns moves on without packets, too */
@@ -332,9 +352,13 @@ void core_idle(struct core *core, uint64_t now_ns)
 	core->now_ns = now_ns > core->now_ns ? now_ns : core->now_ns;
 	if (core->now_ns >= flow_table_due_ns(core->table))
 		flow_table_expire(core->table, core->now_ns);
+	if (core->tap)
+		anomaly_publish(core->tap, core->frames, core->now_ns);
 }
 
 void core_drain(struct core *core)
 {
+	if (core->tap)
+		anomaly_end(core->tap);
 	flow_table_drain(core->table, core->now_ns);
 }

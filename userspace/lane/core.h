@@ -38,6 +38,7 @@ struct core_options {
 	flow_ways_fn *on_ways;          /* NULL: not wanted */
 	flow_ways_fn *on_pieces;        /* NULL: not wanted */
 	core_packets_fn *on_packets;    /* NULL: not wanted */
+	struct anomaly_tap *tap;        /* of this lane; NULL: nobody looks for anomalies */
 	void *context;
 };
 

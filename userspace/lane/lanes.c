@@ -49,6 +49,34 @@ static bool wants(const struct config *config, enum sink_wants what)
 	return false;
 }
 
+/* An alerts_fn. Called by whoever runs the detectors, one at a time. */
+static void lanes_alerts(void *context, const struct alert *alerts, unsigned n)
+{
+	struct lanes *lanes = context;
+
+	for (unsigned i = 0; i < lanes->outputs_count; i++) {
+		if (lanes->outputs[i].ops->alerts)
+			lanes->outputs[i].ops->alerts(lanes->outputs[i].output, alerts, n);
+	}
+}
+
+static int lanes_open_anomaly(struct lanes *lanes)
+{
+	const struct anomaly_options options = {
+		.config = lanes->config,
+		.lanes = lanes->count,
+		.live = lanes->capture != NULL,
+		.seed = lanes->capture ? hash_seed_random() : HASH_SEED_FIXED,
+		.on_alerts = lanes_alerts,
+		.context = lanes,
+	};
+	int err = lanes->config->anomalies ? anomaly_create(&options, &lanes->anomaly) : 0;
+
+	if (err)
+		log_error("anomalies: no memory for %u keys of each detector; lower --anomaly-keys", lanes->config->anomaly_keys);
+	return err;
+}
+
 static int lane_open_core(struct lanes *lanes, struct lane *lane)
 {
 	const struct config *config = lanes->config;
@@ -70,6 +98,7 @@ static int lane_open_core(struct lanes *lanes, struct lane *lane)
 		.on_ways = wants(config, SINK_WAYS) ? lane_ways : NULL,
 		.on_pieces = wants(config, SINK_PIECES) ? lane_pieces : NULL,
 		.on_packets = wants(config, SINK_PACKETS) ? lane_packets : NULL,
+		.tap = lanes->anomaly ? anomaly_tap(lanes->anomaly, lane->number) : NULL,
 		.context = lane,
 	};
 	int err = core_create(&options, &lane->core);
@@ -160,6 +189,8 @@ int lanes_open(const struct config *config, struct lanes **result)
 	const struct source_info *info = &lanes->lane[0].source->info;
 	if (!lanes->capture)
 		err = lanes_open_filter(lanes, info);
+	if (!err)
+		err = lanes_open_anomaly(lanes);
 	if (err)
 		goto fail;
 	for (unsigned i = 0; i < lanes->count; i++) {
@@ -194,6 +225,7 @@ void lanes_close(struct lanes *lanes)
 		core_destroy(lanes->lane[i].core);
 	}
 	capture_close(lanes->capture);
+	anomaly_destroy(lanes->anomaly);
 	filter_destroy(lanes->filter);
 	free(lanes->lane);
 	free(lanes);

@@ -37,6 +37,7 @@ struct lanes_sizes {
 	uint64_t table_bytes; /* reserved for buckets, all lanes */
 	uint64_t slab_bytes;  /* reserved for flow records */
 	uint64_t timer_bytes;
+	uint64_t anomaly_bytes;  /* for the detectors; 0: there are none */
 	uint64_t ways_bytes;     /* for one-way records; 0: no output has them */
 	uint32_t tcp_flow_bytes; /* one TCP flow's slab entry */
 	uint32_t other_flow_bytes;
@@ -54,9 +55,10 @@ struct lanes_report {
 	bool live;
 	bool gone;                     /* live: an interface went away */
 	struct capture_report capture; /* live */
-	uint64_t flows_sampled;        /* finished TCP and UDP flows of two packets or more ... */
-	uint64_t flows_oneway;         /* ... and those of them that only one side sent */
-	int error;                     /* 0, or the first negative errno of a source */
+	struct alert_report alerts;
+	uint64_t flows_sampled; /* finished TCP and UDP flows of two packets or more ... */
+	uint64_t flows_oneway;  /* ... and those of them that only one side sent */
+	int error;              /* 0, or the first negative errno of a source */
 	struct source_info source;
 	struct lanes_sizes sizes;
 };

@@ -2,6 +2,7 @@
 #ifndef FLOWLANE_LANES_INTERNAL_H
 #define FLOWLANE_LANES_INTERNAL_H
 
+#include "anomaly.h"
 #include "capture.h"
 #include "lane.h"
 #include "lanes.h"
@@ -13,7 +14,8 @@ struct lanes {
 	struct filter *filter;
 	unsigned count;
 	unsigned started;
-	struct lane *lane; /* [count] */
+	struct lane *lane;       /* [count] */
+	struct anomaly *anomaly; /* NULL: nobody looks for anomalies */
 	unsigned outputs_count;
 	struct {
 		const struct sink_ops *ops;

@@ -75,6 +75,7 @@ void lanes_sizes(const struct config *config, unsigned lanes, struct lanes_sizes
 		.table_bytes = table.bucket_bytes * lanes,
 		.slab_bytes = table.slab_bytes * lanes,
 		.timer_bytes = table.timer_bytes * lanes,
+		.anomaly_bytes = config->anomalies ? anomaly_bytes(config, lanes, config->interfaces_count > 0) : 0,
 		.ways_bytes = has_ways(config) ? table.ways_bytes * lanes : 0,
 		.tcp_flow_bytes = sizeof(struct tcp_flow),
 		.other_flow_bytes = sizeof(struct flow),
@@ -105,6 +106,10 @@ void lanes_finish(struct lanes *lanes, struct lanes_report *report)
 	report->live = lanes->capture != NULL;
 	if (lanes->capture)
 		capture_report(lanes->capture, &report->capture);
+	if (lanes->anomaly) {
+		anomaly_finish(lanes->anomaly);
+		anomaly_report(lanes->anomaly, &report->alerts);
+	}
 	for (unsigned i = 0; i < lanes->outputs_count; i++)
 		report->outputs += lanes->outputs[i].ops->close(lanes->outputs[i].output, report->output + report->outputs);
 	lanes->outputs_count = 0;

@@ -72,6 +72,8 @@ int lanes_start(struct lanes *lanes)
 			log_error("lane %u: starting its thread: %s", i, strerror(err));
 			lanes_stop(lanes);
 			capture_detach(lanes->capture);
+			for (unsigned j = i; lanes->anomaly && j < lanes->count; j++)
+				anomaly_end(anomaly_tap(lanes->anomaly, j)); /* nobody waits for these */
 			while (lanes->started)
 				pthread_join(lanes->lane[--lanes->started].thread, NULL);
 			return -err;
@@ -130,6 +132,8 @@ static void lanes_watch(struct lanes *lanes)
 {
 	uint64_t now_ns = clock_monotonic_ns();
 
+	if (lanes->anomaly)
+		anomaly_merge(lanes->anomaly);
 	if (now_ns >= lanes->watch_due_ns && !lanes->detached) {
 		lanes->watch_due_ns = now_ns + NS_PER_S;
 		lanes_watch_stuck(lanes);

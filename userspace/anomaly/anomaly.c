@@ -1,0 +1,219 @@
+#include "anomaly.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "tap.h"
+
+#define LANE_TAPS_MAX 64
+#define RING_ONE      512        /* one lane on a file: it empties its ring itself */
+#define RING_FILES    (1u << 14) /* several: what one may be ahead of the others */
+#define LATE_NS       ((uint64_t)500 * 1000 * 1000)
+#define RING_LIVE     (1u << 16) /* 4 ms of nothing but SYNs at 10 Gbit/s; the control thread looks every millisecond */
+
+struct anomaly {
+	unsigned lanes;
+	bool live;
+	struct engine *engine;
+	uint32_t ring_events;
+	struct anomaly_tap *taps; /* [lanes] */
+	pthread_mutex_t running;  /* who runs the engine */
+	uint64_t events;
+	uint64_t bytes;
+};
+
+static uint32_t ring_events(unsigned lanes, bool live)
+{
+	return live ? RING_LIVE : lanes > 1 ? RING_FILES : RING_ONE;
+}
+
+static size_t ring_bytes(uint32_t events)
+{
+	return events * sizeof(struct anomaly_event);
+}
+
+uint64_t anomaly_bytes(const struct config *config, unsigned lanes, bool live)
+{
+	return engine_bytes(config) + sizeof(struct anomaly) +
+	       lanes * (ring_bytes(ring_events(lanes, live)) + sizeof(struct anomaly_tap));
+}
+
+int anomaly_create(const struct anomaly_options *options, struct anomaly **result)
+{
+	struct anomaly *anomaly = calloc(1, sizeof(*anomaly));
+	int err = -ENOMEM;
+
+	if (!anomaly)
+		return -ENOMEM;
+	anomaly->lanes = options->lanes;
+	anomaly->live = options->live;
+	anomaly->bytes = anomaly_bytes(options->config, options->lanes, options->live);
+	anomaly->ring_events = ring_events(options->lanes, options->live);
+	pthread_mutex_init(&anomaly->running, NULL);
+	anomaly->taps = aligned_alloc(64, options->lanes * sizeof(*anomaly->taps));
+	if (!anomaly->taps)
+		goto fail;
+	memset(anomaly->taps, 0, options->lanes * sizeof(*anomaly->taps));
+	for (unsigned i = 0; i < options->lanes; i++) {
+		struct anomaly_tap *tap = &anomaly->taps[i];
+		tap->anomaly = anomaly;
+		tap->mask = anomaly->ring_events - 1;
+		tap->seed = options->seed;
+		tap->compat = options->config->scan_compat;
+		tap->live = options->live;
+		tap->alone = !options->live && options->lanes == 1;
+		tap->ring = arena_map(ring_bytes(anomaly->ring_events));
+		if (!tap->ring)
+			goto fail;
+	}
+	err = engine_create(options->config, options->seed, options->on_alerts, options->context, &anomaly->engine);
+	if (err)
+		goto fail;
+	*result = anomaly;
+	return 0;
+fail:
+	anomaly_destroy(anomaly);
+	return err;
+}
+
+void anomaly_destroy(struct anomaly *anomaly)
+{
+	if (!anomaly)
+		return;
+	for (unsigned i = 0; anomaly->taps && i < anomaly->lanes; i++)
+		arena_unmap(anomaly->taps[i].ring, ring_bytes(anomaly->ring_events));
+	engine_destroy(anomaly->engine);
+	pthread_mutex_destroy(&anomaly->running);
+	free(anomaly->taps);
+	free(anomaly);
+}
+
+struct anomaly_tap *anomaly_tap(struct anomaly *anomaly, unsigned lane)
+{
+	return &anomaly->taps[lane];
+}
+
+/* What the rings hold at one instant. */
+struct rings {
+	uint64_t head[LANE_TAPS_MAX];
+	uint64_t tail[LANE_TAPS_MAX];
+	uint64_t horizon; /* no lane will still bring an event before this */
+};
+
+static const struct anomaly_event *ring_at(const struct anomaly_tap *tap, uint64_t position)
+{
+	return &tap->ring[position & tap->mask];
+}
+
+static void rings_look(const struct anomaly *anomaly, struct rings *rings)
+{
+	uint64_t foremost = 0;
+
+	rings->horizon = UINT64_MAX;
+	for (unsigned i = 0; i < anomaly->lanes; i++) {
+		const struct anomaly_tap *tap = &anomaly->taps[i];
+		uint64_t progress = __atomic_load_n(&tap->progress, __ATOMIC_ACQUIRE);
+		rings->head[i] = __atomic_load_n(&tap->head, __ATOMIC_ACQUIRE);
+		rings->tail[i] = tap->tail;
+		rings->horizon = progress < rings->horizon ? progress : rings->horizon;
+		foremost = progress != UINT64_MAX && progress > foremost ? progress : foremost;
+	}
+	/* Live, nobody waits for long for a lane that an output holds up: its events then come late. */
+	if (anomaly->live && rings->horizon + LATE_NS < foremost)
+		rings->horizon = foremost - LATE_NS;
+}
+
+/* The lane whose next event is first, and the order up to which it stays so; -1: there is none before the horizon. */
+static int rings_first(const struct anomaly *anomaly, const struct rings *rings, uint64_t *until)
+{
+	uint64_t first = rings->horizon, second = rings->horizon;
+	int lane = -1;
+
+	for (unsigned i = 0; i < anomaly->lanes; i++) {
+		if (rings->tail[i] == rings->head[i])
+			continue;
+		uint64_t order = ring_at(&anomaly->taps[i], rings->tail[i])->order;
+		if (order < first) {
+			second = first;
+			first = order;
+			lane = (int)i;
+		} else if (order < second) {
+			second = order;
+		}
+	}
+	*until = second;
+	return lane;
+}
+
+/* Gives the engine what is before the horizon, in order. */
+static void anomaly_take(struct anomaly *anomaly)
+{
+	const struct anomaly_event *events[ENGINE_BATCH];
+	struct rings rings;
+	uint64_t until;
+	unsigned n = 0;
+	int lane;
+
+	rings_look(anomaly, &rings);
+	while ((lane = rings_first(anomaly, &rings, &until)) >= 0) {
+		const struct anomaly_tap *tap = &anomaly->taps[lane];
+		do {
+			events[n++] = ring_at(tap, rings.tail[lane]++);
+			if (n == ENGINE_BATCH) {
+				engine_run(anomaly->engine, events, n);
+				anomaly->events += n;
+				n = 0;
+			}
+		} while (rings.tail[lane] < rings.head[lane] && ring_at(tap, rings.tail[lane])->order < until);
+	}
+	engine_run(anomaly->engine, events, n);
+	anomaly->events += n;
+	for (unsigned i = 0; i < anomaly->lanes; i++)
+		__atomic_store_n(&anomaly->taps[i].tail, rings.tail[i], __ATOMIC_RELEASE);
+	if (anomaly->live && rings.horizon != UINT64_MAX)
+		engine_advance(anomaly->engine, rings.horizon);
+}
+
+void anomaly_merge(struct anomaly *anomaly)
+{
+	if (pthread_mutex_trylock(&anomaly->running))
+		return;
+	anomaly_take(anomaly);
+	pthread_mutex_unlock(&anomaly->running);
+}
+
+/*
+ * The lane that is furthest behind never waits here: all its events are before the horizon, so taking empties its ring. The others
+ * wait for it.
+ */
+void anomaly_make_room(struct anomaly_tap *tap)
+{
+	for (;;) {
+		anomaly_merge(tap->anomaly);
+		tap->tail_seen = __atomic_load_n(&tap->tail, __ATOMIC_ACQUIRE);
+		if (tap->mask + 1 - (tap->written - tap->tail_seen) >= TAP_BATCH_EVENTS)
+			return;
+		sched_yield();
+	}
+}
+
+void anomaly_finish(struct anomaly *anomaly)
+{
+	/* Also for a lane that never came to run. */
+	for (unsigned i = 0; i < anomaly->lanes; i++)
+		__atomic_store_n(&anomaly->taps[i].progress, UINT64_MAX, __ATOMIC_RELEASE);
+	anomaly_merge(anomaly);
+	engine_finish(anomaly->engine);
+}
+
+void anomaly_report(const struct anomaly *anomaly, struct alert_report *report)
+{
+	*report = (struct alert_report){ .enabled = true, .events = anomaly->events, .bytes = anomaly->bytes };
+	engine_report(anomaly->engine, report);
+	for (unsigned i = 0; i < anomaly->lanes; i++)
+		report->events_lost += __atomic_load_n(&anomaly->taps[i].lost, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,182 @@
+#include "attempts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+
+#define NONE UINT32_MAX
+
+struct attempts {
+	uint32_t capacity;
+	uint64_t grace_ns;
+	attempt_failed_fn *on_failed;
+	void *context;
+	uint32_t *heads; /* [2 * capacity], slot + 1 */
+	struct attempt *slots;
+	uint32_t fresh, free_list; /* linked through `after` */
+	uint32_t oldest, newest;
+	uint64_t missed;
+};
+
+uint64_t attempts_bytes(uint32_t capacity)
+{
+	return (uint64_t)capacity * (2 * sizeof(uint32_t) + sizeof(struct attempt));
+}
+
+int attempts_create(uint32_t capacity, uint64_t grace_ns, attempt_failed_fn *on_failed, void *context, struct attempts **result)
+{
+	struct attempts *attempts = calloc(1, sizeof(*attempts));
+
+	if (!attempts)
+		return -ENOMEM;
+	*attempts = (struct attempts){ .capacity = capacity,
+		.grace_ns = grace_ns,
+		.on_failed = on_failed,
+		.context = context,
+		.free_list = NONE,
+		.oldest = NONE,
+		.newest = NONE };
+	attempts->heads = arena_map((size_t)capacity * 2 * sizeof(uint32_t));
+	attempts->slots = arena_map(capacity * sizeof(struct attempt));
+	if (!attempts->heads || !attempts->slots) {
+		attempts_destroy(attempts);
+		return -ENOMEM;
+	}
+	*result = attempts;
+	return 0;
+}
+
+void attempts_destroy(struct attempts *attempts)
+{
+	if (!attempts)
+		return;
+	arena_unmap(attempts->heads, (size_t)attempts->capacity * 2 * sizeof(uint32_t));
+	arena_unmap(attempts->slots, attempts->capacity * sizeof(struct attempt));
+	free(attempts);
+}
+
+uint64_t attempts_missed(const struct attempts *attempts)
+{
+	return attempts->missed;
+}
+
+#include "poison.h"
+
+static uint32_t *attempts_head(const struct attempts *attempts, uint64_t flow)
+{
+	return &attempts->heads[(flow >> 24) & (attempts->capacity * 2 - 1)];
+}
+
+void attempts_prefetch(const struct attempts *attempts, uint64_t flow)
+{
+	__builtin_prefetch(attempts_head(attempts, flow));
+}
+
+static uint32_t attempts_find(const struct attempts *attempts, uint64_t flow)
+{
+	uint32_t at = *attempts_head(attempts, flow);
+
+	while (at && attempts->slots[at - 1].flow != flow)
+		at = attempts->slots[at - 1].chain;
+	return at ? at - 1 : NONE;
+}
+
+static void attempts_remove(struct attempts *attempts, uint32_t slot)
+{
+	struct attempt *attempt = &attempts->slots[slot];
+	uint32_t *link = attempts_head(attempts, attempt->flow);
+
+	while (*link != slot + 1)
+		link = &attempts->slots[*link - 1].chain;
+	*link = attempt->chain;
+	*(attempt->before == NONE ? &attempts->oldest : &attempts->slots[attempt->before].after) = attempt->after;
+	*(attempt->after == NONE ? &attempts->newest : &attempts->slots[attempt->after].before) = attempt->before;
+	attempt->after = attempts->free_list;
+	attempts->free_list = slot;
+}
+
+static uint32_t attempts_take(struct attempts *attempts)
+{
+	uint32_t slot = attempts->free_list;
+
+	if (slot != NONE)
+		attempts->free_list = attempts->slots[slot].after;
+	else if (attempts->fresh < attempts->capacity)
+		slot = attempts->fresh++;
+	return slot;
+}
+
+void attempts_add(struct attempts *attempts, const struct anomaly_event *event, uint64_t now_ns)
+{
+	uint32_t slot = attempts_find(attempts, event->flow);
+
+	if (slot != NONE) {
+		if (memcmp(attempts->slots[slot].src, event->src, sizeof(event->src)) != 0)
+			attempts_remove(attempts, slot);
+		return;
+	}
+	slot = attempts_take(attempts);
+	if (slot == NONE) {
+		attempts->missed++;
+		return;
+	}
+	struct attempt *attempt = &attempts->slots[slot];
+	uint32_t *head = attempts_head(attempts, event->flow);
+	*attempt = (struct attempt){ .ts_ns = event->ts_ns,
+		.now_ns = now_ns,
+		.flow = event->flow,
+		.port = event->port,
+		.proto = event->proto,
+		.ip_version = event->ip_version,
+		.chain = *head,
+		.before = attempts->newest,
+		.after = NONE };
+	memcpy(attempt->src, event->src, sizeof(attempt->src));
+	memcpy(attempt->dst, event->dst, sizeof(attempt->dst));
+	*head = slot + 1;
+	*(attempts->newest == NONE ? &attempts->oldest : &attempts->slots[attempts->newest].after) = slot;
+	attempts->newest = slot;
+}
+
+void attempts_answer(struct attempts *attempts, uint64_t flow)
+{
+	uint32_t slot = attempts_find(attempts, flow);
+
+	if (slot != NONE)
+		attempts_remove(attempts, slot);
+}
+
+void attempts_reject(struct attempts *attempts, uint64_t flow)
+{
+	uint32_t slot = attempts_find(attempts, flow);
+
+	if (slot != NONE)
+		attempts->slots[slot].rejected = 1;
+}
+
+static void attempts_fail_oldest(struct attempts *attempts)
+{
+	uint32_t slot = attempts->oldest;
+	struct attempt failed = attempts->slots[slot];
+
+	attempts_remove(attempts, slot);
+	attempts->on_failed(attempts->context, &failed);
+}
+
+void attempts_advance(struct attempts *attempts, uint64_t now_ns)
+{
+	while (attempts->oldest != NONE) {
+		const struct attempt *oldest = &attempts->slots[attempts->oldest];
+		if (!oldest->rejected && now_ns - oldest->now_ns <= attempts->grace_ns)
+			break;
+		attempts_fail_oldest(attempts);
+	}
+}
+
+void attempts_flush(struct attempts *attempts)
+{
+	while (attempts->oldest != NONE)
+		attempts_fail_oldest(attempts);
+}

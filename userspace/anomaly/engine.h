@@ -1,0 +1,66 @@
+/*
+ * The detectors. Events go in, in the order of the capture; alerts come out. What it does depends on nothing but the events and the
+ * options: so the same events give the same alerts, whoever brought them together. One thread at a time.
+ */
+#ifndef FLOWLANE_ENGINE_H
+#define FLOWLANE_ENGINE_H
+
+#include "attempts.h"
+#include "beacons.h"
+#include "flowlane/alert.h"
+#include "flowlane/config.h"
+#include "hash.h"
+#include "networks.h"
+#include "tally.h"
+
+typedef void alerts_fn(void *context, const struct alert *alerts, unsigned n);
+
+/* New flows of the whole link against their own past. */
+struct surge {
+	uint64_t pane;
+	uint64_t flows; /* in this pane */
+	uint64_t until_ns;
+	double usual; /* EWMA of the panes before */
+	uint32_t panes;
+};
+
+struct engine {
+	const struct config *config;
+	struct hash_seed seed;
+	alerts_fn *on_alerts;
+	void *context;
+	uint64_t now_ns;
+	struct tally *tally[ALERT_KIND_COUNT]; /* NULL: the kind has none, or is not looked for */
+	struct attempts *attempts;             /* NULL: nobody asks for failed ones */
+	struct networks *networks;             /* NULL: the same */
+	struct beacons *beacons;
+	struct surge surge;
+	uint64_t alerts[ALERT_KIND_COUNT];
+};
+
+/* config stays borrowed. 0 or a negative errno. */
+int engine_create(const struct config *config, struct hash_seed seed, alerts_fn *on_alerts, void *context, struct engine **engine);
+void engine_destroy(struct engine *engine); /* accepts NULL */
+uint64_t engine_bytes(const struct config *config);
+/* Adds what the engine knows: alerts, and what was lost. */
+void engine_report(const struct engine *engine, struct alert_report *report);
+
+/* An attempt_failed_fn: context is the engine. */
+void engine_attempt_failed(void *context, const struct attempt *attempt);
+
+/* At most ENGINE_BATCH events. Packet path. */
+#define ENGINE_BATCH 64
+void engine_run(struct engine *engine, const struct anomaly_event *const *events, unsigned n);
+/* Live: time has moved on without events. */
+void engine_advance(struct engine *engine, uint64_t now_ns);
+/* The input is at its end. */
+void engine_finish(struct engine *engine);
+
+/* alert_text.c: fills in the description. */
+struct alert_values {
+	uint64_t a, b; /* what the kind counts; see the texts */
+	uint8_t proto; /* host_sweep */
+};
+void alert_describe(struct alert *alert, const struct alert_values *values);
+
+#endif
