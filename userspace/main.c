@@ -7,6 +7,9 @@
 #include "convert.h"
 #include "doctor.h"
 #include "extract.h"
+#ifdef FLOWLANE_NCAP
+#include "dump.h"
+#endif
 #include "flowlane/top_flows.h"
 #include "lanes.h"
 #include "log.h"
@@ -91,6 +94,9 @@ static const struct command {
 	{ "convert", convert_run },
 	{ "doctor", doctor_run },
 	{ "extract", extract_run },
+#ifdef FLOWLANE_NCAP
+	{ "dump", dump_run },
+#endif
 };
 
 static const struct command *find_command(const char *name)

@@ -14,6 +14,7 @@ enum export_scope { SCOPE_ALL, SCOPE_LIVE };
 enum capture_mode { CAPTURE_AUTO, CAPTURE_ZEROCOPY, CAPTURE_COPY, CAPTURE_GENERIC };
 enum octets_count { OCTETS_L3, OCTETS_WIRE };
 enum nfcapd_compress { NFCAPD_NONE, NFCAPD_LZ4 = 3, NFCAPD_BZ2 = 2 }; /* as the file header has it */
+enum ncap_compress { NCAP_GZIP, NCAP_PLAIN };
 enum timestamps { TIMESTAMPS_AUTO, TIMESTAMPS_XDP, TIMESTAMPS_BATCH };
 enum progress_when { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
 
@@ -97,6 +98,16 @@ struct config {
 	bool scan_compat;       /* port scans by attempts, answered or not */
 	uint64_t scan_grace_ns; /* an attempt without an answer for so long has failed */
 	uint32_t anomaly_keys;  /* hosts, services and so on that a detector watches at a time */
+
+	/* audit records */
+	char *ncap;             /* a directory */
+	char *ncap_include;     /* types, with commas; NULL: all */
+	char *ncap_exclude;     /* NULL: none */
+	uint32_t ncap_compress; /* enum ncap_compress */
+	uint32_t ncap_schema;   /* 0: current, 1: legacy */
+	bool ncap_payload;
+	bool ncap_entropy;
+	uint64_t ncap_rotate_ns; /* 0: never */
 
 	/* console and summary */
 	bool stats;

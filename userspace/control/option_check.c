@@ -7,6 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#ifdef FLOWLANE_NCAP
+#include "ncap_types.h"
+#endif
 #include "option_table.h"
 
 #define OUTPUTS 32 /* room; unused ones have no path */
@@ -34,6 +37,7 @@ static void list_outputs(const struct config *config, struct named_output output
 		{ "--export-hist", config->export_hist, true },
 		{ "--export-series", config->export_series, true },
 		{ "--export-rocksdb", config->export_rocksdb, true },
+		{ "--ncap", config->ncap, true },
 	};
 	memcpy(outputs, all, sizeof(all));
 }
@@ -248,6 +252,28 @@ static int check_inputs(struct options *options)
 	return config->read_files_count ? check_not_live(options) : 0;
 }
 
+static int check_ncap(struct options *options)
+{
+	const struct config *config = &options->config;
+	const char *without = config->ncap_include ? "--ncap-include" : config->ncap_exclude ? "--ncap-exclude" : NULL;
+
+	if (!config->ncap)
+		return without ? option_fail(options, "%s is about audit records: add --ncap DIR", without) : 0;
+	if (config->ncap_rotate_ns % 1000000000)
+		return option_fail(options, "--ncap-rotate-s must be whole seconds: file names have no fractions");
+#ifdef FLOWLANE_NCAP
+	char error[1024];
+	uint64_t types;
+	if (ncap_types_select(config->ncap_include, config->ncap_exclude, (enum ncap_schema)config->ncap_schema, &types, error,
+		    sizeof(error)))
+		return option_fail(options, "--ncap: %s", error);
+	return 0;
+#else
+	return option_fail(
+		options, "--ncap: this flowlane was built without audit records (FLOWLANE_NCAP is off); build it with them");
+#endif
+}
+
 int options_check(struct options *options)
 {
 	int error = check_inputs(options);
@@ -262,6 +288,8 @@ int options_check(struct options *options)
 		error = option_fail(options, "--alerts-jsonl: nothing looks for anomalies; add --anomalies");
 	if (!error)
 		error = check_index(options);
+	if (!error)
+		error = check_ncap(options);
 	if (!error)
 		error = check_outputs(options);
 	return error;

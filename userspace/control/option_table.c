@@ -12,6 +12,8 @@ static const struct option_word words_scope[] = { { "all", SCOPE_ALL }, { "live"
 static const struct option_word words_octets[] = { { "l3", OCTETS_L3 }, { "wire", OCTETS_WIRE }, { NULL, 0 } };
 static const struct option_word words_nfcapd[] = { { "none", NFCAPD_NONE }, { "lz4", NFCAPD_LZ4 }, { "bz2", NFCAPD_BZ2 },
 	{ NULL, 0 } };
+static const struct option_word words_ncap_compress[] = { { "gzip", NCAP_GZIP }, { "none", NCAP_PLAIN }, { NULL, 0 } };
+static const struct option_word words_ncap_schema[] = { { "current", 0 }, { "legacy", 1 }, { NULL, 0 } };
 static const struct option_word words_mode[] = { { "auto", CAPTURE_AUTO }, { "zerocopy", CAPTURE_ZEROCOPY },
 	{ "copy", CAPTURE_COPY }, { "generic", CAPTURE_GENERIC }, { NULL, 0 } };
 static const struct option_word words_timestamps[] = { { "auto", TIMESTAMPS_AUTO }, { "xdp", TIMESTAMPS_XDP },
@@ -196,6 +198,30 @@ const struct option_spec option_table[] = {
 	{ .group = "Anomalies", .name = "anomaly-keys", .kind = OPTION_NUMBER, .argument = "N", .unit = "keys",
 	  IN("anomalies", "keys"), SETS(anomaly_keys), .fallback = "65536", RANGE(256, 1ULL << 22),
 	  .help = "hosts, services and so on that each detector watches at a time; the weakest leaves; rounded up to a power of two" },
+
+	/* ---- */
+	{ .group = "Audit records", .name = "ncap", .kind = OPTION_PATH, .argument = "DIR",
+	  IN("ncap", "directory"), SETS(ncap),
+	  .help = "write a record of each layer of each packet, of connections and of addresses to files in DIR, one per type, as netcap does" },
+	{ .group = "Audit records", .name = "ncap-include", .kind = OPTION_TEXT, .argument = "TYPES", .unit = "types with commas, such as TCP,DNS",
+	  IN("ncap", "include"), SETS(ncap_include),
+	  .help = "only these types, such as TCP,UDP,Connection; all by default" },
+	{ .group = "Audit records", .name = "ncap-exclude", .kind = OPTION_TEXT, .argument = "TYPES", .unit = "types with commas, such as TCP,DNS",
+	  IN("ncap", "exclude"), SETS(ncap_exclude),
+	  .help = "not these types" },
+	{ .group = "Audit records", .name = "ncap-compress", .kind = OPTION_WORD, .argument = "gzip|none",
+	  IN("ncap", "compress"), SETS(ncap_compress), .fallback = "gzip", .words = words_ncap_compress,
+	  .help = "how the files are compressed: NAME.ncap.gz or NAME.ncap" },
+	{ .group = "Audit records", .name = "ncap-schema", .kind = OPTION_WORD, .argument = "current|legacy",
+	  IN("ncap", "schema"), SETS(ncap_schema), .fallback = "current", .words = words_ncap_schema,
+	  .help = "current: time stamps are nanoseconds; legacy: texts of seconds.microseconds, for older readers" },
+	{ .group = "Audit records", .name = "ncap-payload", .kind = OPTION_FLAG, IN("ncap", "payload"), SETS(ncap_payload),
+	  .help = "TCP and UDP records hold the captured payload" },
+	{ .group = "Audit records", .name = "ncap-entropy", .kind = OPTION_FLAG, IN("ncap", "entropy"), SETS(ncap_entropy),
+	  .help = "Ethernet, IP, TCP and UDP records hold the entropy of their payload, bits per byte" },
+	{ .group = "Audit records", .name = "ncap-rotate-s", .kind = OPTION_SECONDS, .argument = "SECS",
+	  IN("ncap", "rotate_s"), SETS(ncap_rotate_ns), .fallback = "0", RANGE(0, SECONDS_MAX),
+	  .help = "begin new files every SECS, a whole number, aligned to the clock; 0 never" },
 
 	/* ---- */
 	{ .group = "Console", .name = "stats", .kind = OPTION_FLAG, IN("stats", "enabled"), SETS(stats),

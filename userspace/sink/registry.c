@@ -7,6 +7,10 @@
 extern const struct sink_ops sink_pcap, sink_flow_table, sink_jsonl, sink_rtt_samples, sink_top_flows, sink_ways, sink_pieces,
 	sink_series, sink_index, sink_alerts, sink_alerts_console;
 
+#ifdef FLOWLANE_NCAP
+extern const struct sink_ops sink_ncap;
+#endif
+
 const struct sink_ops *const sink_registry[] = {
 	&sink_flow_table,
 	&sink_jsonl,
@@ -18,6 +22,9 @@ const struct sink_ops *const sink_registry[] = {
 	&sink_index,
 	&sink_alerts,
 	&sink_alerts_console,
+#ifdef FLOWLANE_NCAP
+	&sink_ncap,
+#endif
 	&sink_pcap,
 	NULL,
 };

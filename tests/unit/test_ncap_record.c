@@ -1,0 +1,234 @@
+/* Audit records: the format's golden bytes, and hand-written records against protobuf-c's. */
+#include "ncap_rig.h"
+#include "wire.h"
+
+#define NS 1706123400123456000u
+
+static const char golden_frame[] = "020000000002 020000000001 0800"
+				   "45000030 00004000 40060000 c0a8012a 5db8d822"
+				   "d431 01bb 000003e8 00000000 a002 faf0 1234 0000"
+				   "0204 05b4 0000 0000 0000 0000 0000 0000";
+
+static void golden__header__is_the_formats_bytes(void **state)
+{
+	static const char expected[] = "1b 0880b4dcba96c6d7d617 120465746830 1826 2207 76302e362e3131";
+	struct record_header header = { .created_ns = NS, .source = "eth0", .version = "v0.6.11", .type = 38 };
+	uint8_t bytes[RECORD_HEADER_MAX], wanted[64];
+
+	(void)state;
+	size_t n = record_header(&header, bytes);
+	assert_int_equal(n, rig_hex(expected, wanted, sizeof(wanted)));
+	assert_memory_equal(bytes, wanted, n);
+}
+
+/* Data offset 10 with one option: the rest of the header is the end of the list and padding; the vector has none, so they are cut off. */
+static void golden__tcp_syn__is_the_formats_bytes(void **state)
+{
+	static const char expected[] = "4b 0880b4dcba96c6d7d617 10b1a803 18bb03 20e807 300a 4001 8001f0f503 8801b424 a2010808021004"
+				       "1a0205b4 c2010c3139322e3136382e312e3432 ca010d39332e3138342e3231362e3334";
+	uint8_t frame[128], wanted[128];
+	struct record_options options = { 0 };
+	struct ncap_rig rig;
+
+	(void)state;
+	size_t n = rig_hex(golden_frame, frame, sizeof(frame));
+	rig_open(&rig, &options);
+	frame[17] = 60; /* total length: 40 bytes of TCP header */
+	rig_frame(&rig, LINK_ETHERNET, NS, frame, 14 + 20 + 24);
+	rig.frame.wire_len = 14 + 60;
+	(void)n;
+	ncap_walk_frame(rig.walker, &rig.frame, &rig.encoder->walk);
+	const struct ncap_layer *layer = rig_layer(&rig, NCAP_TCP, 0);
+	assert_non_null(layer);
+	uint8_t *end = encoder_frame(rig.encoder, layer, rig.out);
+	assert_non_null(end);
+	size_t wanted_n = rig_hex(expected, wanted, sizeof(wanted));
+	assert_int_equal(end - rig.out, wanted_n);
+	assert_memory_equal(rig.out, wanted, wanted_n);
+	rig_close(&rig);
+}
+
+static void wire__lengths_around_a_bytes_border__are_read_back(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 126, 127, 128, 129, 16382, 16383, 16384, 16385, 200000 };
+	uint8_t *bytes = malloc(1 << 18);
+
+	(void)state;
+	assert_non_null(bytes);
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		memset(bytes + 1, 0x5a, sizes[i]);
+		uint8_t *end = wire_close(bytes, bytes + 1 + sizes[i]);
+		uint64_t length = 0;
+		unsigned used = 0;
+		do
+			length |= (uint64_t)(bytes[used] & 0x7f) << (7 * used);
+		while (bytes[used++] & 0x80);
+		assert_int_equal(length, sizes[i]);
+		assert_int_equal((size_t)(end - bytes), used + sizes[i]);
+		for (size_t k = 0; k < sizes[i]; k++)
+			assert_int_equal(bytes[used + k], 0x5a);
+	}
+	free(bytes);
+}
+
+static void wire__numbers_at_the_borders__are_as_protobuf_c_has_them(void **state)
+{
+	static const int64_t values[] = { 0, 1, 127, 128, 16383, 16384, INT32_MAX, INT64_MAX, -1, INT32_MIN, INT64_MIN };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		Types__Header message = TYPES__HEADER__INIT;
+		uint8_t bytes[32], theirs[32];
+		message.created = values[i];
+		uint8_t *end = wire_i64(bytes, 1, values[i]);
+		assert_int_equal(types__header__pack(&message, theirs), end - bytes);
+		assert_memory_equal(bytes, theirs, (size_t)(end - bytes));
+	}
+}
+
+/* ---- by hand and by protobuf-c ------------------------------------------------------------------------------------- */
+
+static uint64_t random_state = 88172645463325252u;
+
+static uint8_t random_byte(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (uint8_t)(random_state >> 32);
+}
+
+/* A record, unpacked and packed again by protobuf-c, must be the same bytes. */
+static void check_same(struct ncap_rig *rig, enum ncap_type type)
+{
+	const ProtobufCMessageDescriptor *descriptor = rig->encoder->legacy ? ncap_types[type].legacy : ncap_types[type].current;
+	size_t n = rig_record(rig, type, 0);
+	uint8_t *theirs = malloc(RECORD_MAX);
+
+	assert_non_null(theirs);
+	assert_true(n > 0);
+	ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, NULL, n, rig->out);
+	assert_non_null(message);
+	assert_int_equal(message->n_unknown_fields, 0);
+	assert_int_equal(protobuf_c_message_pack(message, theirs), n);
+	assert_memory_equal(rig->out, theirs, n);
+	protobuf_c_message_free_unpacked(message, NULL);
+	free(theirs);
+}
+
+/* Headers of random bytes, with lengths and protocols that make them be taken for what they shall be. */
+static void random_frame(uint8_t *frame, bool v6, uint8_t proto, uint32_t payload, unsigned options)
+{
+	uint32_t ip = v6 ? 40 : 20 + 4 * options, transport = proto == 6 ? 20 + 4 * options : 8;
+
+	for (uint32_t i = 0; i < 14 + ip + transport + payload; i++)
+		frame[i] = random_byte();
+	uint8_t *l3 = frame + 14, *l4 = l3 + ip;
+	frame[12] = v6 ? 0x86 : 0x08;
+	frame[13] = v6 ? 0xdd : 0;
+	uint32_t total = ip + transport + payload;
+	if (v6) {
+		l3[0] = (uint8_t)(0x60 | (l3[0] & 0xf));
+		l3[4] = (uint8_t)((total - 40) >> 8);
+		l3[5] = (uint8_t)(total - 40);
+		l3[6] = proto;
+	} else {
+		l3[0] = (uint8_t)(0x45 + options);
+		l3[2] = (uint8_t)(total >> 8);
+		l3[3] = (uint8_t)total;
+		l3[6] &= 0xc0; /* no fragment */
+		l3[7] = 0;
+		l3[9] = proto;
+	}
+	if (proto == 6)
+		l4[12] = (uint8_t)((5 + options) << 4 | (l4[12] & 0xf));
+	else {
+		l4[4] = (uint8_t)((8 + payload) >> 8);
+		l4[5] = (uint8_t)(8 + payload);
+	}
+	l4[0] = l4[2] = 0xc0; /* ports of nobody */
+}
+
+static void hand_written__random_packets__are_as_protobuf_c_packs_them(void **state)
+{
+	static uint8_t frame[4096];
+
+	(void)state;
+	for (unsigned variant = 0; variant < 8; variant++) {
+		struct record_options options = { .schema = variant & 1 ? NCAP_SCHEMA_LEGACY : NCAP_SCHEMA_CURRENT,
+			.payload = variant & 2,
+			.entropy = variant & 4 };
+		struct ncap_rig rig;
+		rig_open(&rig, &options);
+		for (unsigned i = 0; i < 400; i++) {
+			bool v6 = i & 1;
+			uint8_t proto = i & 2 ? 6 : 17;
+			uint32_t payload = i % 7 * 100 + (i & 0xf);
+			unsigned words = v6 && proto == 17 ? 0 : i % 11;
+			random_frame(frame, v6, proto, payload, words);
+			uint32_t n = 14 + (v6 ? 40 : 20 + 4 * words) + (proto == 6 ? 20 + 4 * words : 8) + payload;
+			rig_frame(&rig, LINK_ETHERNET, NS + i, frame, n);
+			check_same(&rig, NCAP_ETHERNET);
+			check_same(&rig, v6 ? NCAP_IPV6 : NCAP_IPV4);
+			check_same(&rig, proto == 6 ? NCAP_TCP : NCAP_UDP);
+		}
+		rig_close(&rig);
+	}
+}
+
+/* ---- texts --------------------------------------------------------------------------------------------------------- */
+
+static void text__invalid_utf8__becomes_the_replacement_character(void **state)
+{
+	static const struct {
+		const char *name, *from;
+		size_t n;
+		const char *to;
+	} cases[] = {
+		{ "ascii", "abc", 3, "abc" },
+		{ "two bytes", "\xc3\xa4", 2, "\xc3\xa4" },
+		{ "four bytes", "\xf0\x9f\x98\x80", 4, "\xf0\x9f\x98\x80" },
+		{ "zero", "a\0b", 3, "a\xef\xbf\xbd\x62" },
+		{ "lone continuation", "\x80", 1, "\xef\xbf\xbd" },
+		{ "overlong", "\xc0\xaf", 2, "\xef\xbf\xbd\xef\xbf\xbd" },
+		{ "overlong of three", "\xe0\x80\x80", 3, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
+		{ "surrogate", "\xed\xa0\x80", 3, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
+		{ "beyond unicode", "\xf4\x90\x80\x80", 4, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
+		{ "cut off", "x\xe2\x82", 3, "x\xef\xbf\xbd\xef\xbf\xbd" },
+	};
+	struct scratch scratch = { .bytes = malloc(SCRATCH_BYTES) };
+
+	(void)state;
+	assert_non_null(scratch.bytes);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint8_t *exact = malloc(cases[i].n);
+		assert_non_null(exact);
+		memcpy(exact, cases[i].from, cases[i].n);
+		assert_string_equal(scratch_text(&scratch, exact, cases[i].n), cases[i].to);
+		free(exact);
+	}
+	free(scratch.bytes);
+}
+
+static void legacy__time__is_seconds_and_six_digits(void **state)
+{
+	char text[32];
+
+	(void)state;
+	text[record_time_text(text, 1706123400084372999u)] = 0;
+	assert_string_equal(text, "1706123400.084372");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(golden__header__is_the_formats_bytes),
+		cmocka_unit_test(golden__tcp_syn__is_the_formats_bytes),
+		cmocka_unit_test(wire__lengths_around_a_bytes_border__are_read_back),
+		cmocka_unit_test(wire__numbers_at_the_borders__are_as_protobuf_c_has_them),
+		cmocka_unit_test(hand_written__random_packets__are_as_protobuf_c_packs_them),
+		cmocka_unit_test(text__invalid_utf8__becomes_the_replacement_character),
+		cmocka_unit_test(legacy__time__is_seconds_and_six_digits),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
