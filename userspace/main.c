@@ -14,6 +14,7 @@
 #include "lanes.h"
 #include "log.h"
 #include "merge.h"
+#include "metrics.h"
 #include "monitor.h"
 #include "options.h"
 #include "privileges.h"
@@ -59,9 +60,12 @@ static int run(const struct config *config)
 	static struct lanes_report report; /* 100 KiB: too big for a stack */
 	uint64_t start_ns = clock_monotonic_ns();
 	struct lanes *lanes = NULL;
+	struct metrics *metrics = NULL;
 	int status = 0;
 
 	int error = config->user ? privileges_check_user(config->user) : 0;
+	if (!error && config->metrics)
+		error = metrics_open(config->metrics, &metrics);
 	if (!error)
 		error = lanes_open(config, &lanes);
 	if (error)
@@ -74,11 +78,12 @@ static int run(const struct config *config)
 		error = lanes_start(lanes);
 	if (error)
 		goto out;
-	monitor_run(lanes, config, options_use_stdout(config) ? stderr : stdout);
+	monitor_run(lanes, config, metrics, options_use_stdout(config) ? stderr : stdout);
 	lanes_finish(lanes, &report);
 	status = report_run(config, &report, start_ns);
 out:
 	signals_detach();
+	metrics_close(metrics);
 	lanes_close(lanes);
 	if (error)
 		status = error == -EINVAL ? EXIT_USAGE : EXIT_RUNTIME;

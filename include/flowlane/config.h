@@ -113,6 +113,7 @@ struct config {
 	bool stats;
 	uint32_t stats_interval_ms;
 	uint32_t top_flows;
+	char *metrics;      /* address and port to answer readers of metrics at; NULL: none */
 	char *summary_json; /* "-": standard output */
 	bool quiet;
 	enum progress_when progress_when; /* as asked for */

@@ -134,6 +134,13 @@ class Lab(unittest.TestCase):
     def ip(self, side, *args):
         return subprocess.run(["ip", "-n", f"{self.name}-{side}", *args], check=True, capture_output=True, text=True).stdout
 
+    def second_pair(self):
+        """src1 ===== mon1, in the same namespaces."""
+        subprocess.run(["ip", "link", "add", "src1", "netns", f"{self.name}-src", "type", "veth", "peer", "name", "mon1", "netns", f"{self.name}-mon"], check=True)
+        self.ip("src", "link", "set", "src1", "up")
+        self.ip("mon", "link", "set", "mon1", "up")
+        wait_for(lambda: "NO-CARRIER" not in self.ip("mon", "link", "show", "dev", "mon1"), "carrier on mon1")
+
     def start(self, side, *command, **more):
         stem = self.path(f"run{len(self.runs)}")
         run = Run(None, open(stem + ".out", "wb"), open(stem + ".err", "wb"))
@@ -144,8 +151,8 @@ class Lab(unittest.TestCase):
 
     # --- what runs -------------------------------------------------------------------------------------------------------
 
-    def attached(self):
-        return "prog/xdp" in self.ip("mon", "link", "show", "dev", "mon0")
+    def attached(self, interface="mon0"):
+        return "prog/xdp" in self.ip("mon", "link", "show", "dev", interface)
 
     def capture(self, *args, **more):
         """flowlane on mon0, as soon as frames can come; ended by stop_capture()."""
@@ -162,8 +169,8 @@ class Lab(unittest.TestCase):
         run.stop(code=code)
         return self.load(name)
 
-    def generate(self, *args):
-        return self.start("src", binary("live_gen"), "-i", "src0", *args).done().json()
+    def generate(self, *args, interface="src0"):
+        return self.start("src", binary("live_gen"), "-i", interface, *args).done().json()
 
     def replay(self, file, *args):
         return self.start("src", binary("live_replay"), file, "-i", "src0", *args).done().json()

@@ -73,6 +73,7 @@ struct capture_interface_report {
 	uint64_t nic_dropped; /* rx_dropped of the interface, without what the queues have */
 	uint64_t nic_missed;  /* rx_missed_errors: the NIC had no descriptor */
 	uint64_t nic_errors;  /* rx_errors: CRC and the like */
+	bool gone;            /* it went away while the capture ran */
 	bool symmetric_rss;   /* both directions of a flow come to one lane: one lane, one queue, or set up so */
 };
 

@@ -265,10 +265,10 @@ int check_buffers(const struct capture *capture, struct capture_interface *inter
 	if (err)
 		return err;
 	/* Enough for the NIC's ring and one RX ring to be full at once and the fill ring to have more, and for the other RX rings. */
-	uint32_t fill = xsk_ring_size(interface->info.rx_ring + config->ring_size);
-	interface->frames = config->frames ? config->frames : fill + config->ring_size * capture->fanout;
+	uint32_t enough = xsk_ring_size(interface->info.rx_ring + config->ring_size) + config->ring_size * capture->fanout;
 	/* What the lanes hold in their hands must not be all. */
 	uint32_t least = 2 * FLOWLANE_BATCH * capture->fanout;
+	interface->frames = config->frames ? config->frames : enough > least ? enough : least;
 	if (interface->frames < least) {
 		log_error(
 			"--frames %u: with --fanout %u a queue needs %u buffers at least", config->frames, capture->fanout, least);

@@ -50,6 +50,7 @@ static void report_interface(
 	report->nic_dropped = now.dropped - interface->nic_start.dropped;
 	report->nic_missed = now.missed - interface->nic_start.missed;
 	report->nic_errors = now.errors - interface->nic_start.errors;
+	report->gone = interface->gone;
 	report->symmetric_rss = interface->info.rx_queues == 1 || interface->info.rss_symmetric;
 }
 

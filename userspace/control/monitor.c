@@ -15,6 +15,7 @@
 struct monitor {
 	FILE *text;
 	bool stats, bar;
+	bool metrics; /* somebody may ask at any time */
 	bool bar_drawn;
 	unsigned columns; /* of the terminal */
 	uint64_t start_ns;
@@ -151,7 +152,7 @@ static void print_stats(struct monitor *monitor, const struct lanes_progress *pr
 
 static unsigned pause_ms(const struct monitor *monitor, uint64_t now_ns)
 {
-	uint64_t pause_ns = IDLE_PAUSE_MS * NS_PER_MS;
+	uint64_t pause_ns = (monitor->metrics ? METRICS_PAUSE_MS : IDLE_PAUSE_MS) * NS_PER_MS;
 	uint64_t dues[2] = { monitor->stats ? monitor->stats_due_ns : UINT64_MAX, monitor->bar ? monitor->bar_due_ns : UINT64_MAX };
 
 	for (unsigned i = 0; i < 2; i++) {
@@ -172,10 +173,12 @@ static unsigned terminal_columns(void)
 	return 79;
 }
 
-void monitor_run(struct lanes *lanes, const struct config *config, FILE *text)
+void monitor_run(struct lanes *lanes, const struct config *config, struct metrics *metrics, FILE *text)
 {
 	uint64_t now_ns = clock_monotonic_ns();
-	struct monitor monitor = { .text = text, .stats = config->stats, .bar = config->progress, .columns = terminal_columns() };
+	struct monitor monitor = {
+		.text = text, .stats = config->stats, .bar = config->progress, .metrics = metrics, .columns = terminal_columns()
+	};
 	struct lanes_progress progress;
 
 	monitor.start_ns = monitor.stats_last_ns = now_ns;
@@ -183,6 +186,7 @@ void monitor_run(struct lanes *lanes, const struct config *config, FILE *text)
 	monitor.stats_due_ns = now_ns + monitor.stats_interval_ns;
 	monitor.bar_due_ns = now_ns + BAR_INTERVAL_NS;
 	while (!lanes_wait(lanes, pause_ms(&monitor, now_ns))) {
+		metrics_serve(metrics, lanes);
 		now_ns = clock_monotonic_ns();
 		bool stats_due = monitor.stats && now_ns >= monitor.stats_due_ns;
 		bool bar_due = monitor.bar && now_ns >= monitor.bar_due_ns;

@@ -1,13 +1,15 @@
-/* What the control thread does while the lanes work: wait, draw the progress bar, print the stats lines. */
+/* What the control thread does while the lanes work: wait, draw the progress bar, print the stats lines, answer readers of metrics. */
 #ifndef FLOWLANE_MONITOR_H
 #define FLOWLANE_MONITOR_H
 
 #include <stdio.h>
 
 #include "lanes.h"
+#include "metrics.h"
 
-/* Returns when all lanes are at their end. Stats lines go to `text`; the bar goes to standard error and is gone afterwards. */
-void monitor_run(struct lanes *lanes, const struct config *config, FILE *text);
+/* Returns when all lanes are at their end. Stats lines go to `text`; the bar goes to standard error and is gone afterwards.
+ * metrics: NULL, or who asks for them is answered meanwhile. */
+void monitor_run(struct lanes *lanes, const struct config *config, struct metrics *metrics, FILE *text);
 
 /* "[stats] 812.40 Mbps | 1410222 pps | 18234 flows | drops=0 (total=0)": what `now` has more than `before`, over `secs`. The flows
  * are those alive. A drop is a packet that could not be decoded, or was lost before a lane got it; what the filter left out is

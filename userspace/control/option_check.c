@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "metrics.h"
 #ifdef FLOWLANE_NCAP
 #include "ncap_types.h"
 #endif
@@ -274,6 +275,19 @@ static int check_ncap(struct options *options)
 #endif
 }
 
+static int check_metrics(struct options *options)
+{
+	const char *text = options->config.metrics;
+	struct metrics_place place;
+
+	if (!text || metrics_parse(text, &place))
+		return 0;
+	return option_fail(options,
+		"--metrics %s is no address and port; write it like 127.0.0.1:9100, [::1]:9100, or *:9100 for all "
+		"addresses of this machine",
+		text);
+}
+
 int options_check(struct options *options)
 {
 	int error = check_inputs(options);
@@ -290,6 +304,8 @@ int options_check(struct options *options)
 		error = check_index(options);
 	if (!error)
 		error = check_ncap(options);
+	if (!error)
+		error = check_metrics(options);
 	if (!error)
 		error = check_outputs(options);
 	return error;

@@ -110,6 +110,7 @@ static void put_interface(struct json *json, const struct capture_interface_repo
 	json_number(json, "nic_missed", interface->nic_missed);
 	json_number(json, "nic_errors", interface->nic_errors);
 	json_bool(json, "symmetric_rss", interface->symmetric_rss);
+	json_bool(json, "gone", interface->gone);
 	json_close(json, '}');
 }
 

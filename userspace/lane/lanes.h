@@ -80,6 +80,8 @@ void lanes_stop(struct lanes *lanes);
 void lanes_reopen(struct lanes *lanes);
 /* A consistent enough picture while the lanes run (each counter is exact, but they are not read at one instant). */
 void lanes_progress(const struct lanes *lanes, struct lanes_progress *progress);
+/* The same as a report, with each lane's ledger and the stages before; without what only the end can tell (outputs, times, sizes). */
+void lanes_report_so_far(const struct lanes *lanes, struct lanes_report *report);
 /* Joins the threads, drains the tables into the outputs, finishes the files. Never fails: errors are in the report. */
 void lanes_finish(struct lanes *lanes, struct lanes_report *report);
 void lanes_close(struct lanes *lanes); /* accepts NULL and half-opened */

@@ -56,6 +56,22 @@ void lanes_progress(const struct lanes *lanes, struct lanes_progress *progress)
 		progress->lost = capture_lost(lanes->capture);
 }
 
+void lanes_report_so_far(const struct lanes *lanes, struct lanes_report *report)
+{
+	memset(report, 0, sizeof(*report));
+	report->lanes = lanes->count;
+	report->live = lanes->capture != NULL;
+	for (unsigned i = 0; i < lanes->count; i++) {
+		const struct lane *lane = &lanes->lane[i];
+		ledger_add(&report->lane[i].ledger, core_ledger(lane->core), report->live);
+		ledger_add(&report->total, &report->lane[i].ledger, report->live);
+		report->flows_sampled += counter_read(&lane->flows_sampled);
+		report->flows_oneway += counter_read(&lane->flows_oneway);
+	}
+	if (lanes->capture)
+		capture_report(lanes->capture, &report->capture);
+}
+
 static bool has_ways(const struct config *config)
 {
 	for (const struct sink_ops *const *ops = sink_registry; *ops; ops++) {
@@ -110,6 +126,8 @@ void lanes_finish(struct lanes *lanes, struct lanes_report *report)
 		anomaly_finish(lanes->anomaly);
 		anomaly_report(lanes->anomaly, &report->alerts);
 	}
+	for (unsigned i = 0; i < report->capture.interfaces; i++)
+		report->gone |= report->capture.interface[i].gone;
 	for (unsigned i = 0; i < lanes->outputs_count; i++)
 		report->outputs += lanes->outputs[i].ops->close(lanes->outputs[i].output, report->output + report->outputs);
 	lanes->outputs_count = 0;
