@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cryptopan.h"
+#include "inputs.h"
 #include "join.h"
 #include "log.h"
 #include "progress.h"
@@ -30,8 +31,7 @@
 struct convert {
 	/* as asked for */
 	const char *out;
-	char **in;
-	unsigned in_count;
+	struct inputs inputs;
 	bool force;
 	bool merge;
 	bool quiet;
@@ -77,7 +77,9 @@ static void print_help(void)
 	printf("Usage: flowlane convert --to FORMAT [OPTIONS] OUT IN...\n"
 	       "\n"
 	       "Reads one-way flow records and writes them to OUT in another format. Formats: csv_flow, binary (a directory),\n"
-	       "pipe, nfcapd. Of text, OUT or one IN may be \"-\": standard output, standard input.\n"
+	       "pipe, nfcapd. Of text, OUT or one IN may be \"-\": standard output, standard input. IN may also be a directory "
+	       "that\n"
+	       "the sensor wrote: its nfcapd files, or its directories of columns, are read in the order of their names.\n"
 	       "\n"
 	       "  -t, --to FORMAT              of OUT\n"
 	       "      --from FORMAT            of each IN (default: told from its first bytes)\n"
@@ -228,9 +230,8 @@ static int options_take(struct convert *convert, int argc, char **argv, bool *do
 	if (convert->merge && convert->active_ms <= convert->inactive_ms)
 		return usage("--active-timeout-s must be longer than --inactive-timeout-s", "");
 	convert->out = argv[optind];
-	convert->in = argv + optind + 1;
-	convert->in_count = (unsigned)(argc - optind - 1);
-	return 0;
+	log_set_quiet(convert->quiet);
+	return inputs_expand(&convert->inputs, argv + optind + 1, (unsigned)(argc - optind - 1)) ? EXIT_RUNTIME : 0;
 }
 
 static bool is_stdio(const char *path)
@@ -245,8 +246,8 @@ static int out_check(const struct convert *convert)
 	struct stat out, in;
 	unsigned from_stdin = 0;
 
-	for (unsigned i = 0; i < convert->in_count; i++)
-		from_stdin += is_stdio(convert->in[i]);
+	for (unsigned i = 0; i < convert->inputs.count; i++)
+		from_stdin += is_stdio(convert->inputs.path[i]);
 	if (from_stdin > 1)
 		return usage("standard input can be read once only", "");
 	if (from_stdin && !convert->from_given)
@@ -257,9 +258,10 @@ static int out_check(const struct convert *convert)
 		return text ? 0 : usage("only text can be written to standard output", "");
 	if (stat(convert->out, &out) < 0)
 		return 0;
-	for (unsigned i = 0; i < convert->in_count; i++) {
-		if (!is_stdio(convert->in[i]) && !stat(convert->in[i], &in) && in.st_dev == out.st_dev && in.st_ino == out.st_ino) {
-			log_error("convert: %s would be overwritten while it is read; choose another OUT", convert->in[i]);
+	for (unsigned i = 0; i < convert->inputs.count; i++) {
+		if (!is_stdio(convert->inputs.path[i]) && !stat(convert->inputs.path[i], &in) && in.st_dev == out.st_dev &&
+			in.st_ino == out.st_ino) {
+			log_error("convert: %s would be overwritten while it is read; choose another OUT", convert->inputs.path[i]);
 			return EXIT_USAGE;
 		}
 	}
@@ -321,8 +323,8 @@ static uint64_t inputs_bytes(const struct convert *convert)
 	struct stat st;
 	uint64_t bytes = 0;
 
-	for (unsigned i = 0; i < convert->in_count; i++) {
-		if (is_stdio(convert->in[i]) || stat(convert->in[i], &st) < 0 || !S_ISREG(st.st_mode))
+	for (unsigned i = 0; i < convert->inputs.count; i++) {
+		if (is_stdio(convert->inputs.path[i]) || stat(convert->inputs.path[i], &st) < 0 || !S_ISREG(st.st_mode))
 			return 0;
 		bytes += (uint64_t)st.st_size;
 	}
@@ -334,12 +336,12 @@ static int inputs_convert(struct convert *convert)
 	uint64_t bytes_total = inputs_bytes(convert);
 	int error = 0;
 
-	for (unsigned i = 0; i < convert->in_count && !error && !convert_stopped; i++) {
+	for (unsigned i = 0; i < convert->inputs.count && !error && !convert_stopped; i++) {
 		struct reader *reader;
-		error = input_open(convert, convert->in[i], &reader);
+		error = input_open(convert, convert->inputs.path[i], &reader);
 		if (error)
 			return error;
-		error = input_convert(convert, reader, convert->in_count == 1 ? reader->bytes_total : bytes_total);
+		error = input_convert(convert, reader, convert->inputs.count == 1 ? reader->bytes_total : bytes_total);
 		convert->bytes_before += reader->bytes_total;
 		reader->ops->close(reader);
 	}
@@ -402,12 +404,12 @@ int convert_run(int argc, char **argv)
 	bool done = false;
 	int status = options_take(&convert, argc, argv, &done);
 
-	if (status || done)
+	if (!status && !done)
+		status = out_check(&convert);
+	if (status || done) {
+		inputs_free(&convert.inputs);
 		return status;
-	log_set_quiet(convert.quiet);
-	status = out_check(&convert);
-	if (status)
-		return status;
+	}
 	signals_set();
 	progress_start(
 		&convert.progress, convert.progress_when == PROGRESS_YES ||
@@ -418,5 +420,6 @@ int convert_run(int argc, char **argv)
 	writer_abort(convert.writer);
 	join_destroy(convert.join);
 	cryptopan_destroy(convert.cryptopan);
+	inputs_free(&convert.inputs);
 	return status;
 }

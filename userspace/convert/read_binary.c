@@ -104,6 +104,20 @@ static int field_of(const char *name)
 	return -1;
 }
 
+bool binary_reader_knows(const char *path)
+{
+	DIR *directory = opendir(path);
+	struct dirent *entry;
+	bool found = false;
+
+	if (!directory)
+		return false;
+	while (!found && (entry = readdir(directory)))
+		found = field_of(entry->d_name) >= 0;
+	closedir(directory);
+	return found;
+}
+
 static int columns_open(struct binary_reader *reader)
 {
 	DIR *directory = opendir(reader->base.path);

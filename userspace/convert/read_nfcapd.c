@@ -1,4 +1,4 @@
-/* nfcapd files of layout 2 (nfdump 1.7): blocks of records, uncompressed, LZ4 or bzip2. sink/nfcapd_format.h has the layout. */
+/* nfcapd files of layout 2 (nfdump 1.7): blocks of records, uncompressed, LZO, LZ4 or bzip2. sink/nfcapd_format.h has the layout. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -71,10 +71,9 @@ static int header_check(struct nfcapd_reader *reader)
 		return header_fail(reader, "a layout that is not known; 2 is (nfdump 1.7)");
 	if (header->encryption)
 		return header_fail(reader, "it is encrypted");
-	if (header->compression == NFCAPD_COMPRESSION_LZO)
-		return header_fail(reader, "LZO compression, which cannot be read; `nfdump -J 3 -r FILE` changes it to LZ4");
 	if (header->compression > NFCAPD_COMPRESSION_LZ4)
-		return header_fail(reader, "a compression that is not known; none, LZ4 and bzip2 are");
+		return header_fail(reader, "a compression that is not known; none, LZO, LZ4 and bzip2 are; nfdump of the version "
+					   "that wrote it can change it with -J");
 	if (!header->blocks && reader->base.bytes_total > sizeof(*header) && !header->appendix_blocks)
 		return header_fail(reader, "it was not finished: its header says that there are no blocks");
 	return 0;
@@ -171,8 +170,8 @@ static bool element_take(struct nfcapd_reader *reader, struct record *record, ui
 		if (length != sizeof(struct nfcapd_ipv4))
 			return false;
 		row->af = WAY_AF_IPV4;
-		row->sa[3] = load_le32(at + 4);
-		row->da[3] = load_le32(at + 8);
+		address_take(row->sa, (uint64_t[]){ 0, load_le32(at + 4) });
+		address_take(row->da, (uint64_t[]){ 0, load_le32(at + 8) });
 		return true;
 	case NFCAPD_IPV6:
 		if (length != sizeof(struct nfcapd_ipv6))

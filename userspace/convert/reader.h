@@ -29,6 +29,7 @@ int reader_open(const char *path, enum record_format format, struct reader **rea
 /* Each format's own. */
 int text_reader_open(const char *path, enum record_format format, struct reader **reader);
 int binary_reader_open(const char *path, struct reader **reader);
+bool binary_reader_knows(const char *path); /* a directory that holds a column */
 int nfcapd_reader_open(const char *path, struct reader **reader);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "nfcapd_lzo.h"
 #include "way_row.h"
 
 #define BZ2_LEVEL 9
@@ -80,7 +81,7 @@ long nfcapd_decompress(enum nfcapd_compression compression, const uint8_t *from,
 			return -EINVAL;
 		return made;
 	case NFCAPD_COMPRESSION_LZO:
-		break;
+		return lzo_decompress(from, bytes, to, size);
 	}
 	return -ENOTSUP;
 }

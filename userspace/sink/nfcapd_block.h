@@ -52,7 +52,7 @@ void nfcapd_block_add(struct nfcapd_block *block, const struct way_row *row, con
 const uint8_t *nfcapd_block_pack(struct nfcapd_block *block, size_t *bytes);
 void nfcapd_block_clear(struct nfcapd_block *block);
 
-/* Any block body: bytes at most of `size` at `from` into `to`; returns the bytes made, or a negative errno. */
+/* Any block body (LZO is only read): bytes at most of `size` at `from` into `to`; returns the bytes made, or a negative errno. */
 long nfcapd_compress(enum nfcapd_compression compression, const uint8_t *from, size_t bytes, uint8_t *to, size_t size);
 long nfcapd_decompress(enum nfcapd_compression compression, const uint8_t *from, size_t bytes, uint8_t *to, size_t size);
 size_t nfcapd_packed_max(size_t bytes);
