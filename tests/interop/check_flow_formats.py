@@ -27,23 +27,56 @@ def check(holds, what):
         print(f"FAILED: {what}")
 
 
-def nfdump(path, *arguments):
+def nfdump(path, *arguments, option="-r"):
     """Standard output; a word on standard error or an exit code is a failure."""
-    run = subprocess.run(["nfdump", "-r", path, "-q", *arguments], capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run(["nfdump", option, path, "-q", *arguments], capture_output=True, text=True, timeout=120, check=False)
     check(run.returncode == 0 and not run.stderr, f"nfdump {' '.join(arguments)} of {path}: {run.returncode} {run.stderr.strip()}")
     return run.stdout
 
 
+CLASSES = {6: "tcp", 17: "udp", 1: "icmp", 58: "icmp"}
+
+
+def stat_of(lines):
+    """What the stat record must say of these pipe lines, in the words of nfdump -I."""
+    stat = collections.Counter()
+    for line in lines:
+        fields = line.split("|")
+        name = CLASSES.get(int(fields[3]), "other")
+        for what, amount in (("Flows", 1), ("Packets", int(fields[20])), ("Bytes", int(fields[21]))):
+            stat[what] += amount
+            stat[f"{what}_{name}"] += amount
+    first, last = min(int(line.split("|")[1]) for line in lines), max(int(line.split("|")[2]) for line in lines)
+    stat.update({"First": first // 1000, "msec_first": first % 1000, "Last": last // 1000, "msec_last": last % 1000})
+    return {what: n for what, n in stat.items() if n}
+
+
+def check_stat(path, lines, name):
+    text = nfdump(path, "-I")
+    got = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+    check(got.pop("Ident", None) == "none", f"{name}: nfdump -I of {path} shows no ident")
+    got = {what: int(n) for what, n in got.items() if int(n)}
+    if lines:
+        check(got == stat_of(lines), f"{name}: the stat record of {path} is {got}, and must be {stat_of(lines)}")
+
+
 def check_nfcapd(directory, pipe_text, name):
-    """nfdump verifies and reads every file; all lines together are those of the pipe file."""
+    """nfdump verifies and reads every file, alone and as a directory; all lines together are those of the pipe file, and so is the
+    sum of each stat record."""
     lines = []
-    for entry in sorted(os.listdir(directory)):
+    entries = sorted(os.listdir(directory))
+    for entry in entries:
         path = os.path.join(directory, entry)
         verify = subprocess.run(["nfdump", "-v", path], capture_output=True, text=True, timeout=120, check=False)
         check(verify.returncode == 0 and not verify.stderr, f"{name}: nfdump -v of {entry}: {verify.stderr.strip()}")
-        lines += nfdump(path, "-o", "pipe").splitlines()
-    lines = [line for line in lines if line != "No matching flows"]
+        of_file = [line for line in nfdump(path, "-o", "pipe").splitlines() if line != "No matching flows"]
+        check_stat(path, of_file, name)
+        nfdump(path, "-o", "json")
+        lines += of_file
     check(sorted(lines) == sorted(pipe_text.splitlines()), f"{name}: nfdump -o pipe is not our pipe file")
+    if entries:
+        whole = nfdump(directory, "-o", "pipe", option="-R").splitlines()
+        check(sorted(line for line in whole if line != "No matching flows") == sorted(lines), f"{name}: nfdump -R reads something else")
     return lines
 
 
@@ -185,6 +218,11 @@ def check_convert(binary, paths, scratch, timeouts):
         check(got.read() == want.read(), "convert: csv_flow to binary to nfcapd to csv_flow is not the same")
     verify = subprocess.run(["nfdump", "-v", f"{out}/nfcapd"], capture_output=True, text=True, timeout=120, check=False)
     check(verify.returncode == 0 and not verify.stderr, f"convert: nfdump -v: {verify.stderr.strip()}")
+    shutil.copytree(paths["nfcapd"], f"{out}/lzo")
+    for entry in os.listdir(f"{out}/lzo"):
+        subprocess.run(["nfdump", "-J", "1", "-r", f"{out}/lzo/{entry}"], capture_output=True, timeout=120, check=True)
+    convert(binary, "--to", "pipe", f"{out}/lzo.pipe", f"{out}/lzo")
+    check(read_lines(f"{out}/lzo.pipe") == read_lines(paths["pipe"]), "convert: a folder that nfdump compressed with LZO is not our pipe file")
     convert(binary, "--to", "csv_flow", "--merge", *timeouts, f"{out}/merged", *files)
     check(read_lines(f"{out}/merged") == read_lines(paths["csv-flow"]), "convert --merge: pieces joined are not our csv_flow")
 
@@ -216,27 +254,31 @@ def check_made(binary, scratch):
     check_nfpcapd(capture, scratch, packets)
 
 
-def check_corpus(binary, scratch):
-    files, why = corpus_files(every=5 * corpus_every())
+def check_corpus(binary, scratch, every, compressions):
+    files, why = corpus_files(every=every)
     if why:
         print(f"the corpus is left out: {why}")
         return
-    records = 0
-    for path, name in files:
-        directory = os.path.join(scratch, "corpus")
-        shutil.rmtree(directory, ignore_errors=True)
-        os.mkdir(directory)
-        _, paths = run_flowlane(binary, path, directory, "--active-timeout-s", "5")
-        if not os.path.exists(paths["pipe"]):
-            continue  # not readable at all: other tests look at that
-        with open(paths["pipe"], encoding="ascii") as file:
-            records += len(check_nfcapd(paths["nfcapd"], file.read(), name))
-    print(f"corpus: {len(files)} captures, {records} records")
+    for compression in compressions:
+        records = captures = 0
+        for path, name in files:
+            directory = os.path.join(scratch, "corpus")
+            shutil.rmtree(directory, ignore_errors=True)
+            os.mkdir(directory)
+            _, paths = run_flowlane(binary, path, directory, "--active-timeout-s", "5", "--nfcapd-compress", compression)
+            if not os.path.exists(paths["pipe"]):
+                continue  # not readable at all: other tests look at that
+            captures += 1
+            with open(paths["pipe"], encoding="ascii") as file:
+                records += len(check_nfcapd(paths["nfcapd"], file.read(), f"{name}, {compression}"))
+        print(f"corpus, {compression}: {captures} captures of {len(files)}, {records} records")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--flowlane", required=True)
+    parser.add_argument("--every", type=int, default=10 * corpus_every(), help="captures of the corpus, 1: all (default %(default)s)")
+    parser.add_argument("--compress", nargs="+", default=["none", "lz4", "bz2"], help="of the nfcapd files (default: all three)")
     arguments = parser.parse_args()
     if not shutil.which("nfdump") or not shutil.which("nfpcapd"):
         print("SKIPPED: nfdump is not installed (apt-get install nfdump)")
@@ -247,7 +289,7 @@ def main():
         return SKIPPED
     with tempfile.TemporaryDirectory(prefix="flowlane-formats-") as scratch:
         check_made(arguments.flowlane, scratch)
-        check_corpus(arguments.flowlane, scratch)
+        check_corpus(arguments.flowlane, scratch, arguments.every, arguments.compress)
     print(f"{len(problems)} problems")
     return 1 if problems else 0
 
