@@ -76,28 +76,39 @@ struct way_row {
 
 struct way_field {
 	const char *name;
-	char code;       /* type of the column: B 8, H 16, I 32, Q 64 bits, unsigned */
+	char code;       /* type of the column: B 8, H 16, I 32, Q 64 bits, unsigned; Python's */
 	uint8_t size;    /* of the member, bytes */
 	uint16_t offset; /* in struct way_row */
 };
 
+/* The fields in their order: name, type of the column, member. From it come the table and, unrolled, what runs over all fields of
+ * every record. */
+/* clang-format off */
+#define WAY_FIELD_LIST(FIELD)         \
+	FIELD(af, uint8_t, af)            \
+	FIELD(prot, uint8_t, prot)        \
+	FIELD(inif, uint16_t, inif)       \
+	FIELD(outif, uint16_t, outif)     \
+	FIELD(sa0, uint32_t, sa[0])       \
+	FIELD(sa1, uint32_t, sa[1])       \
+	FIELD(sa2, uint32_t, sa[2])       \
+	FIELD(sa3, uint32_t, sa[3])       \
+	FIELD(da0, uint32_t, da[0])       \
+	FIELD(da1, uint32_t, da[1])       \
+	FIELD(da2, uint32_t, da[2])       \
+	FIELD(da3, uint32_t, da[3])       \
+	FIELD(sp, uint16_t, sp)           \
+	FIELD(dp, uint16_t, dp)           \
+	FIELD(first, uint32_t, first)     \
+	FIELD(first_ms, uint16_t, first_ms) \
+	FIELD(last, uint32_t, last)       \
+	FIELD(last_ms, uint16_t, last_ms) \
+	FIELD(packets, uint64_t, packets) \
+	FIELD(octets, uint64_t, octets)   \
+	FIELD(aggs, uint32_t, aggs)
+/* clang-format on */
+
 #define WAY_FIELDS 21
 extern const struct way_field way_fields[WAY_FIELDS];
-
-static inline uint64_t way_field_get(const struct way_field *field, const struct way_row *row)
-{
-	const uint8_t *at = (const uint8_t *)row + field->offset;
-
-	switch (field->size) {
-	case 1:
-		return *at;
-	case 2:
-		return *(const uint16_t *)at;
-	case 4:
-		return *(const uint32_t *)at;
-	default:
-		return *(const uint64_t *)at;
-	}
-}
 
 #endif

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "log.h"
 #include "reader.h"
 
@@ -214,21 +215,52 @@ static int value_fail(const struct binary_reader *reader, const struct column *c
 	return -EINVAL;
 }
 
+/* memcpy of a length that is not known beforehand would be a call for each value. */
+static uint64_t value_load(const uint8_t *at, unsigned width)
+{
+	switch (width) {
+	case 1:
+		return *at;
+	case 2:
+		return load_le16(at);
+	case 4:
+		return load_le32(at);
+	default:
+		return load_le64(at);
+	}
+}
+
+static void value_store(void *at, unsigned size, uint64_t value)
+{
+	switch (size) {
+	case 1:
+		*(uint8_t *)at = (uint8_t)value;
+		return;
+	case 2:
+		*(uint16_t *)at = (uint16_t)value;
+		return;
+	case 4:
+		*(uint32_t *)at = (uint32_t)value;
+		return;
+	default:
+		*(uint64_t *)at = value;
+	}
+}
+
 static int binary_record(struct binary_reader *reader, struct record *record)
 {
 	memset(record, 0, sizeof(*record));
 	for (unsigned i = 0; i < WAY_FIELDS; i++) {
 		const struct column *column = &reader->column[i];
 		const struct way_field *field = &way_fields[i];
-		uint64_t value = 0;
 		if (column->fd < 0)
 			continue;
-		memcpy(&value, column->values + (size_t)reader->used * column->width, column->width);
+		uint64_t value = value_load(column->values + (size_t)reader->used * column->width, column->width);
 		if (code_signed(column->code) && value >> (8 * column->width - 1))
 			return value_fail(reader, column, "a negative number");
 		if (field->size < 8 && value >> (8 * field->size))
 			return value_fail(reader, column, "the number is too large for this field");
-		memcpy((uint8_t *)&record->row + field->offset, &value, field->size);
+		value_store((uint8_t *)&record->row + field->offset, field->size, value);
 	}
 	if (record->row.first_ms > 999 || record->row.last_ms > 999)
 		return value_fail(reader, &reader->column[record->row.first_ms > 999 ? 15 : 17], "more than 999 milliseconds");

@@ -89,33 +89,51 @@ static char *skip_blanks(char *at)
 	return at;
 }
 
+/* The number at *at, which goes behind it. False: none, or one that 64 bits cannot hold; *at is at its first digit then. */
+static inline bool number_take(char **at, uint64_t *number)
+{
+	char *digits = *at, *end = digits;
+	uint64_t value = 0;
+	bool overflow = false;
+	unsigned digit;
+
+	for (; (digit = (unsigned)(*end - '0')) <= 9; end++)
+		value = value * 10 + digit;
+	if (end - digits > 19) { /* 19 digits always fit */
+		value = 0;
+		for (char *c = digits; c < end; c++)
+			overflow |= __builtin_mul_overflow(value, 10, &value) ||
+				    __builtin_add_overflow(value, (uint64_t)(*c - '0'), &value);
+	}
+	*number = value;
+	*at = overflow ? digits : end;
+	return end > digits && !overflow;
+}
+
+static int number_fail(struct text_reader *reader, unsigned n, const char *at, char separator)
+{
+	size_t length = strcspn(at, (char[]){ separator, '\0' }), digits = strspn(at, "0123456789");
+	char reason[160];
+
+	snprintf(reason, sizeof(reason), "field %u is \"%.*s\", and must be a whole number%s", n + 1,
+		length < 40 ? (int)length : 40, at, digits > 19 && digits == length ? " below 2^64" : "");
+	return text_fail(reader, reason);
+}
+
 /* Splits the line into numbers. Their count, or a negative errno, logged. */
 static int text_numbers(struct text_reader *reader, char *at, char separator, uint64_t numbers[NUMBERS_MAX])
 {
-	char reason[160];
-	unsigned n = 0;
-
-	for (;; at++) {
+	for (unsigned n = 0;; n++, at++) {
+		uint64_t value;
+		char *start = at = skip_blanks(at);
+		bool good = number_take(&at, &value);
 		at = skip_blanks(at);
-		char *digits = at;
-		uint64_t value = 0;
-		bool overflow = false;
-		for (; *at >= '0' && *at <= '9'; at++)
-			overflow |= __builtin_mul_overflow(value, 10, &value) ||
-				    __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value);
-		char *after = skip_blanks(at);
-		if (digits == at || overflow || (*after && *after != separator)) {
-			size_t length = strcspn(digits, (char[]){ separator, '\0' });
-			snprintf(reason, sizeof(reason), "field %u is \"%.*s\", and must be a whole number%s", n + 1,
-				length < 40 ? (int)length : 40, digits, overflow ? " below 2^64" : "");
-			return text_fail(reader, reason);
-		}
+		if (!good || (*at && *at != separator))
+			return number_fail(reader, n, start, separator);
 		if (n < NUMBERS_MAX)
 			numbers[n] = value;
-		n++;
-		at = after;
 		if (!*at)
-			return (int)n;
+			return (int)n + 1;
 	}
 }
 
@@ -141,20 +159,27 @@ static int text_wrong_count(struct text_reader *reader, int count, int wanted)
 
 /* --- records --------------------------------------------------------------------------------------------------------- */
 
-static void field_set(const struct way_field *field, struct way_row *row, uint64_t value)
+static int csv_flow_out_of_range(struct text_reader *reader, const uint64_t *numbers)
 {
-	memcpy((uint8_t *)row + field->offset, &value, field->size);
+	unsigned i = 0;
+
+	while (numbers[i] <= UINT64_MAX >> (64 - 8 * way_fields[i].size))
+		i++;
+	return text_out_of_range(reader, i, way_fields[i].name, numbers[i], UINT64_MAX >> (64 - 8 * way_fields[i].size));
 }
 
 static int csv_flow_take(struct text_reader *reader, const uint64_t *numbers, struct way_row *row)
 {
-	for (unsigned i = 0; i < WAY_FIELDS; i++) {
-		const struct way_field *field = &way_fields[i];
-		uint64_t max = UINT64_MAX >> (64 - 8 * field->size);
-		if (numbers[i] > max)
-			return text_out_of_range(reader, i, field->name, numbers[i], max);
-		field_set(field, row, numbers[i]);
-	}
+	const uint64_t *number = numbers;
+	bool fits = true;
+
+#define FIELD(name, type, member)                                                                                                  \
+	row->member = (__typeof__(row->member))*number;                                                                            \
+	fits &= row->member == *number++;
+	WAY_FIELD_LIST(FIELD)
+#undef FIELD
+	if (!fits)
+		return csv_flow_out_of_range(reader, numbers);
 	if (row->first_ms > 999)
 		return text_out_of_range(reader, 15, "first_ms", row->first_ms, 999);
 	if (row->last_ms > 999)

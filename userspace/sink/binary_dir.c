@@ -48,13 +48,16 @@ void columns_free(struct columns *columns)
 
 void columns_add(struct columns *columns, const struct way_row *row)
 {
-	for (unsigned i = 0; i < WAY_FIELDS; i++) {
-		unsigned width = column_width(way_fields[i].code);
-		uint64_t value = way_field_get(&way_fields[i], row), max = UINT64_MAX >> (64 - 8 * width);
-		columns->clamped += value > max;
-		value = value > max ? max : value;
-		memcpy(columns->column[i] + (size_t)columns->rows * width, &value, width);
-	}
+	uint8_t **column = columns->column;
+	uint64_t clamped = 0;
+
+	/* Members as wide as their column leave nothing of the comparison. */
+#define FIELD(name, type, member)                                                                                                  \
+	clamped += (type)row->member != row->member;                                                                               \
+	((type *)*column++)[columns->rows] = (type)row->member == row->member ? (type)row->member : (type)-1;
+	WAY_FIELD_LIST(FIELD)
+#undef FIELD
+	columns->clamped += clamped;
 	columns->rows++;
 }
 

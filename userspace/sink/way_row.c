@@ -1,40 +1,17 @@
 #include "way_row.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "bytes.h"
 #include "text.h"
 
-#define FIELD(name_, code_, member)                                                                                                \
-	{                                                                                                                          \
-		name_, code_, sizeof(((struct way_row *)0)->member), offsetof(struct way_row, member)                              \
-	}
+#define CODE(type)                _Generic((type)0, uint8_t : 'B', uint16_t : 'H', uint32_t : 'I', uint64_t : 'Q')
+#define FIELD(name, type, member) { #name, CODE(type), sizeof(((struct way_row *)0)->member), offsetof(struct way_row, member) },
 
-/* clang-format off */
-const struct way_field way_fields[WAY_FIELDS] = {
-	FIELD("af", 'B', af),
-	FIELD("prot", 'B', prot),
-	FIELD("inif", 'H', inif),
-	FIELD("outif", 'H', outif),
-	FIELD("sa0", 'I', sa[0]),
-	FIELD("sa1", 'I', sa[1]),
-	FIELD("sa2", 'I', sa[2]),
-	FIELD("sa3", 'I', sa[3]),
-	FIELD("da0", 'I', da[0]),
-	FIELD("da1", 'I', da[1]),
-	FIELD("da2", 'I', da[2]),
-	FIELD("da3", 'I', da[3]),
-	FIELD("sp", 'H', sp),
-	FIELD("dp", 'H', dp),
-	FIELD("first", 'I', first),
-	FIELD("first_ms", 'H', first_ms),
-	FIELD("last", 'I', last),
-	FIELD("last_ms", 'H', last_ms),
-	FIELD("packets", 'Q', packets),
-	FIELD("octets", 'Q', octets),
-	FIELD("aggs", 'I', aggs),
-};
-/* clang-format on */
+const struct way_field way_fields[WAY_FIELDS] = { WAY_FIELD_LIST(FIELD) };
+
+#undef FIELD
 
 #include "poison.h"
 
@@ -110,14 +87,18 @@ char *pipe_line(char *out, const struct way_row *row)
 	return put(out, row->octets, '\n');
 }
 
+static inline char *put_comma(char *out, uint64_t value)
+{
+	out = text_u64(out, value);
+	memcpy(out, ", ", 2);
+	return out + 2;
+}
+
 char *csv_flow_line(char *out, const struct way_row *row)
 {
-	for (unsigned i = 0; i < WAY_FIELDS; i++) {
-		out = text_u64(out, way_field_get(&way_fields[i], row));
-		out[0] = ',';
-		out[1] = ' ';
-		out += 2;
-	}
+#define FIELD(name, type, member) out = put_comma(out, row->member);
+	WAY_FIELD_LIST(FIELD)
+#undef FIELD
 	out[-2] = '\n';
 	return out - 1;
 }
