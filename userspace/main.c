@@ -90,6 +90,36 @@ out:
 	return status;
 }
 
+static int run_options(int argc, char **argv, bool receives)
+{
+	static struct options options;
+	int status;
+
+	if (options_parse(argc, argv, &options)) {
+		log_error("%s", options.error);
+		status = EXIT_USAGE;
+	} else if (options_inform(&options, stdout, &status)) {
+		/* --help and the like */
+	} else if (receives && !options.config.listen) {
+		log_error("receive: nothing to listen at: give --listen ADDR:PORT, such as --listen 0.0.0.0:50051");
+		status = EXIT_USAGE;
+	} else {
+		log_set_quiet(options.config.quiet);
+		status = run(&options.config);
+	}
+	options_free(&options);
+	if (fflush(stdout) || ferror(stdout)) {
+		log_error("standard output: cannot write: %s", strerror(errno));
+		status = status ? status : EXIT_RUNTIME;
+	}
+	return status;
+}
+
+static int receive_run(int argc, char **argv)
+{
+	return run_options(argc, argv, true);
+}
+
 /* Jobs other than a run: `flowlane NAME ...`. The program's own name is not among their arguments: argv[0] is NAME. */
 static const struct command {
 	const char *name;
@@ -98,6 +128,7 @@ static const struct command {
 	{ "merge", merge_run },
 	{ "convert", convert_run },
 	{ "doctor", doctor_run },
+	{ "receive", receive_run },
 	{ "extract", extract_run },
 #ifdef FLOWLANE_NCAP
 	{ "dump", dump_run },
@@ -115,25 +146,7 @@ static const struct command *find_command(const char *name)
 
 int main(int argc, char **argv)
 {
-	static struct options options;
-	int status;
 	const struct command *command = argc > 1 ? find_command(argv[1]) : NULL;
 
-	if (command)
-		return command->run(argc - 1, argv + 1);
-	if (options_parse(argc, argv, &options)) {
-		log_error("%s", options.error);
-		status = EXIT_USAGE;
-	} else if (options_inform(&options, stdout, &status)) {
-		/* --help and the like */
-	} else {
-		log_set_quiet(options.config.quiet);
-		status = run(&options.config);
-	}
-	options_free(&options);
-	if (fflush(stdout) || ferror(stdout)) {
-		log_error("standard output: cannot write: %s", strerror(errno));
-		status = status ? status : EXIT_RUNTIME;
-	}
-	return status;
+	return command ? command->run(argc - 1, argv + 1) : run_options(argc, argv, false);
 }

@@ -44,6 +44,11 @@ struct config {
 	uint64_t duration_ns;       /* stop after so much wall-clock time; 0: no limit */
 	char *user;                 /* become this user once everything is open; NULL: stay */
 
+	/* input from sensors */
+	char *listen;   /* ADDR:PORT */
+	char *tls_cert; /* PEM files */
+	char *tls_key;
+
 	/* lanes */
 	uint32_t lanes;
 
@@ -69,6 +74,14 @@ struct config {
 	char *export_rocksdb;        /* a directory: pointers into the file that is read */
 	bool index;                  /* beside each capture that is written */
 	uint64_t index_memory_bytes; /* for pointers that are not written yet */
+
+	/* packet streaming */
+	char *stream_grpc; /* HOST:PORT of a collector */
+	bool stream_tls;
+	char *stream_ca;
+	bool stream_lossless; /* files: wait for the collector rather than drop */
+	uint64_t stream_timeout_ns;
+	uint64_t stream_buffer_bytes; /* of each lane, live */
 
 	/* flow exports */
 	char *export_json;

@@ -14,6 +14,7 @@ struct ledger {
 	uint64_t packets_read;   /* by this lane; with several lanes on a file: only those this lane is accountable for */
 	uint64_t bytes_read;     /* wire length of those */
 	uint64_t dropped_filter; /* did not match the filter expression */
+	uint64_t dropped_own;    /* live: of the connection over which this process streams packets to a collector */
 	uint64_t verdicts[VERDICT_COUNT];
 
 	uint64_t flows_created;

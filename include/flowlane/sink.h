@@ -35,6 +35,14 @@ enum sink_wants {
 struct output; /* private to each sink file */
 struct sink;
 
+/* How an output's records add up, where written and lost is not all there is to say. */
+struct output_detail {
+	const char *name; /* NULL: no more */
+	uint64_t count;
+};
+
+#define OUTPUT_DETAILS_MAX 8
+
 struct output_report {
 	const char *name; /* "pcap", "json" ... */
 	char path[512];   /* as the user will find it */
@@ -43,6 +51,7 @@ struct output_report {
 	uint64_t lost;    /* records that could not be written */
 	unsigned files;   /* with rotation: how many were begun */
 	int error;        /* 0, or the first negative errno */
+	struct output_detail details[OUTPUT_DETAILS_MAX];
 };
 
 struct sink_ops {

@@ -212,15 +212,47 @@ static int check_not_live(struct options *options)
 		{ config->busy_poll, "--busy-poll" },
 		{ config->exclusive, "--exclusive" },
 		{ config->replace, "--replace" },
-		{ config->duration_ns, "--duration" },
+		{ config->duration_ns && !config->listen, "--duration" },
 		{ config->user, "--user" },
 		{ config->pcap_per_lane, "--pcap-per-lane" },
 	};
 
 	for (unsigned i = 0; i < sizeof(live) / sizeof(live[0]); i++) {
 		if (live[i].given)
-			return option_fail(options, "%s is for live capture (-i IF), not for files; leave it out", live[i].name);
+			return option_fail(options, "%s is for live capture (-i IF), not for %s; leave it out", live[i].name,
+				config->listen ? "streams" : "files");
 	}
+	return 0;
+}
+
+/* Streams from sensors. */
+static int check_listen(struct options *options)
+{
+	const struct config *config = &options->config;
+
+	if (config->read_files_count || config->interfaces_count)
+		return option_fail(options,
+			"--listen %s and %s %s: a run takes streams, or reads files, or captures; give one of them", config->listen,
+			config->read_files_count ? "-r" : "-i",
+			config->read_files_count ? config->read_files[0] : config->interfaces[0]);
+	if ((config->tls_cert != NULL) != (config->tls_key != NULL))
+		return option_fail(options, "--tls-cert and --tls-key go together; %s is missing",
+			config->tls_cert ? "--tls-key" : "--tls-cert");
+	return check_not_live(options);
+}
+
+/* The stream to a collector. */
+static int check_stream(struct options *options)
+{
+	const struct config *config = &options->config;
+
+	if (!config->stream_grpc && (config->stream_tls || config->stream_ca))
+		return option_fail(options, "%s is about a stream: add --stream-grpc HOST:PORT",
+			config->stream_tls ? "--stream-tls" : "--stream-ca");
+	if (config->stream_ca && !config->stream_tls)
+		return option_fail(options, "--stream-ca is about TLS: add --stream-tls");
+	if (!config->listen && (config->tls_cert || config->tls_key))
+		return option_fail(options, "--tls-cert and --tls-key are about streams that are received: add --listen ADDR:PORT");
 	return 0;
 }
 
@@ -230,10 +262,13 @@ static int check_inputs(struct options *options)
 	unsigned from_stdin = 0;
 	struct stat status;
 
+	if (config->listen)
+		return check_listen(options);
 	if (config->interfaces_count)
 		return check_live(options);
 	if (!config->read_files_count && !options->dump_config)
-		return option_fail(options, "nothing to read: give -r FILE or -i IF (flowlane --help shows examples)");
+		return option_fail(
+			options, "nothing to read: give -r FILE, -i IF or --listen ADDR:PORT (flowlane --help shows examples)");
 	for (unsigned i = 0; i < config->read_files_count; i++) {
 		const char *path = config->read_files[i];
 		from_stdin += is_stdio(path);
@@ -300,6 +335,8 @@ int options_check(struct options *options)
 		error = option_fail(options, "--rotate-s must be whole seconds: file names have no fractions");
 	if (!error && options->config.alerts_jsonl && !options->config.anomalies)
 		error = option_fail(options, "--alerts-jsonl: nothing looks for anomalies; add --anomalies");
+	if (!error)
+		error = check_stream(options);
 	if (!error)
 		error = check_index(options);
 	if (!error)

@@ -5,6 +5,7 @@
 /* clang-format off */
 const char *const doc_usage[] = {
 	"flowlane [OPTIONS] -r FILE... [FILTER...]",
+	"flowlane receive --listen ADDR:PORT [OPTIONS] [FILTER...]",
 	"flowlane merge OUT IN...",
 	"flowlane convert --to FORMAT OUT IN...",
 	NULL,
@@ -16,6 +17,7 @@ const char *const doc_about[] = {
 	"for every packet.",
 	"Options may stand before, between or after the words of the filter; -- ends them. --name=VALUE works like --name VALUE. "
 	"--no-NAME takes back a flag that the configuration file sets. Numbers may end in k, M, G (thousands) or Ki, Mi, Gi (1024s).",
+	"flowlane receive takes the packets that sensors (flowlane --stream-grpc, and others) stream to it, with the same options.",
 	"flowlane merge writes the packets of several captures into one, in the order of time.",
 	"flowlane convert writes flow records of one format in another: csv_flow, binary, pipe, nfcapd.",
 	NULL,

@@ -81,6 +81,17 @@ const struct option_spec option_table[] = {
 	  .help = "become user NAME, without capabilities, once everything is open" },
 
 	/* ---- */
+	{ .group = "Input from sensors", .name = "listen", .kind = OPTION_TEXT, .argument = "ADDR:PORT", .unit = "an address and a port",
+	  IN("receive", "listen"), SETS(listen),
+	  .help = "take packets that sensors stream over gRPC to this address, until SIGINT, -c or --duration; 0.0.0.0 and [::] are all" },
+	{ .group = "Input from sensors", .name = "tls-cert", .kind = OPTION_PATH, .argument = "FILE",
+	  IN("receive", "tls_cert"), SETS(tls_cert),
+	  .help = "take TLS connections only; FILE has the certificate and those above it, PEM" },
+	{ .group = "Input from sensors", .name = "tls-key", .kind = OPTION_PATH, .argument = "FILE",
+	  IN("receive", "tls_key"), SETS(tls_key),
+	  .help = "the certificate's private key, PEM" },
+
+	/* ---- */
 	{ .group = "Flows", .name = "flow-timeout-s", .kind = OPTION_SECONDS, .argument = "SECS",
 	  IN("flow", "timeout_s"), SETS(flow_timeout_ns), .fallback = "60", RANGE(0, SECONDS_MAX),
 	  .help = "a flow ends after SECS without a packet, in packet time; 0 never" },
@@ -129,6 +140,24 @@ const struct option_spec option_table[] = {
 	{ .group = "Packet output", .name = "index-memory-mb", .kind = OPTION_NUMBER, .argument = "N", .unit = "MiB",
 	  IN("index", "memory_mb"), SETS(index_memory_bytes), .fallback = "256", RANGE(1, 65536), .scale = 1ULL << 20,
 	  .help = "memory for pointers that are not in an index yet, 32 bytes a packet; a capture that fits is indexed fastest" },
+
+	/* ---- */
+	{ .group = "Packet streaming", .name = "stream-grpc", .kind = OPTION_TEXT, .argument = "HOST:PORT", .unit = "a host and a port",
+	  IN("stream", "grpc"), SETS(stream_grpc),
+	  .help = "stream the packets that passed the filter to a collector, such as flowlane receive, over gRPC; -s cuts them" },
+	{ .group = "Packet streaming", .name = "stream-tls", .kind = OPTION_FLAG, IN("stream", "tls"), SETS(stream_tls),
+	  .help = "encrypt the stream, and check the collector's certificate" },
+	{ .group = "Packet streaming", .name = "stream-ca", .kind = OPTION_PATH, .argument = "FILE",
+	  IN("stream", "ca"), SETS(stream_ca),
+	  .help = "certificates (PEM) that the collector's must come from; by default the system's" },
+	{ .group = "Packet streaming", .name = "stream-timeout", .kind = OPTION_SECONDS, .argument = "SECS",
+	  IN("stream", "timeout_s"), SETS(stream_timeout_ns), .fallback = "30", RANGE(1, 86400),
+	  .help = "files: try that long to reach the collector; in any case end a stream that does not move for SECS" },
+	{ .group = "Packet streaming", .name = "stream-buffer-mb", .kind = OPTION_NUMBER, .argument = "N", .unit = "MiB",
+	  IN("stream", "buffer_mb"), SETS(stream_buffer_bytes), .fallback = "32", RANGE(2, 4096), .scale = 1ULL << 20,
+	  .help = "live: each lane keeps up to N MiB while the collector is slow or away; what does not fit is dropped and counted" },
+	{ .group = "Packet streaming", .name = "stream-lossless", .kind = OPTION_FLAG, IN("stream", "lossless"), SETS(stream_lossless), .fallback = "yes",
+	  .help = "files wait for the collector; --no-stream-lossless drops as live capture does" },
 
 	/* ---- */
 	{ .group = "Flow output", .name = "export-json", .kind = OPTION_PATH, .argument = "FILE",

@@ -70,9 +70,14 @@ static void print_packets(FILE *out, const struct ledger *ledger)
 		print_label(out, "  filtered out:");
 		fprintf(out, "%" PRIu64 "\n", ledger->dropped_filter);
 	}
-	if (ledger->packets_read - ledger->dropped_filter > decoded) {
+	if (ledger->dropped_own) {
+		print_label(out, "  own stream:");
+		fprintf(out, "%" PRIu64 " (of the connection to the collector)\n", ledger->dropped_own);
+	}
+	uint64_t not_decoded = ledger->packets_read - ledger->dropped_filter - ledger->dropped_own - decoded;
+	if (not_decoded) {
 		print_label(out, "  not decoded:");
-		fprintf(out, "%" PRIu64, ledger->packets_read - ledger->dropped_filter - decoded);
+		fprintf(out, "%" PRIu64, not_decoded);
 		print_end(out, print_verdicts(out, ledger, VERDICT_FIRST_DROP, VERDICT_COUNT, 0));
 	}
 	if (ledger->fragments_unmatched) {
@@ -148,6 +153,15 @@ static void print_time(FILE *out, const struct summary *summary)
 	fprintf(out, ", %u %s\n", summary->report->lanes, summary->report->lanes == 1 ? "lane" : "lanes");
 }
 
+static unsigned print_details(FILE *out, const struct output_report *output)
+{
+	unsigned printed = 0;
+
+	for (unsigned i = 0; i < OUTPUT_DETAILS_MAX && output->details[i].name; i++)
+		printed = print_count(out, output->details[i].name, output->details[i].count, printed);
+	return printed;
+}
+
 static void print_output(FILE *out, const struct output_report *output)
 {
 	fprintf(out, "  Output %s: %s, %" PRIu64 " records, %" PRIu64 " bytes", output->name, output->path, output->records,
@@ -158,7 +172,7 @@ static void print_output(FILE *out, const struct output_report *output)
 		fprintf(out, ", %" PRIu64 " records LOST", output->lost);
 	if (output->error)
 		fprintf(out, ", FAILED: %s", strerror(-output->error));
-	fputc('\n', out);
+	print_end(out, print_details(out, output));
 }
 
 static void print_heading(FILE *out, const struct summary *summary)
@@ -185,7 +199,9 @@ void summary_print(const struct summary *summary, FILE *out)
 	const struct lanes_report *report = summary->report;
 
 	print_heading(out, summary);
-	if (report->live)
+	if (report->receiving)
+		summary_print_streams(report, out);
+	else if (report->live)
 		summary_print_capture(report, out);
 	print_packets(out, &report->total);
 	print_flows(out, &report->total);

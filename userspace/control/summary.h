@@ -27,6 +27,8 @@ double summary_oneway_ratio(const struct lanes_report *report);
 uint64_t summary_lost(const struct lanes_report *report);
 /* The stages in front of the lanes. */
 void summary_print_capture(const struct lanes_report *report, FILE *out);
+/* The sensors whose streams were taken. */
+void summary_print_streams(const struct lanes_report *report, FILE *out);
 
 void summary_print(const struct summary *summary, FILE *out);
 void summary_print_json(const struct summary *summary, FILE *out);

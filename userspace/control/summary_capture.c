@@ -13,6 +13,8 @@ const char *summary_ts_source(const struct lanes_report *report)
 
 	if (!report->live)
 		return "file";
+	if (report->receiving)
+		return report->source.ts_source;
 	for (unsigned i = 1; i < capture->interfaces; i++) {
 		if (strcmp(capture->interface[i].ts_source, capture->interface[0].ts_source))
 			return "mixed";

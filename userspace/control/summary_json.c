@@ -9,6 +9,7 @@
 #include "options.h"
 #include "outfile.h"
 #include "summary.h"
+#include "summary_streams.h"
 
 static void put_verdicts(struct json *json, const struct ledger *ledger, unsigned from, unsigned to)
 {
@@ -30,6 +31,8 @@ static void put_ledger(struct json *json, const struct ledger *ledger)
 	json_close(json, '}');
 	json_open(json, "drops", '{');
 	json_number(json, "filter", ledger->dropped_filter);
+	if (ledger->dropped_own)
+		json_number(json, "own_stream", ledger->dropped_own);
 	put_verdicts(json, ledger, VERDICT_FIRST_DROP, VERDICT_COUNT);
 	json_close(json, '}');
 	json_number(json, "flows_created", ledger->flows_created);
@@ -41,6 +44,16 @@ static void put_ledger(struct json *json, const struct ledger *ledger)
 	json_open(json, "rtt_samples", '{');
 	for (unsigned i = 0; i < RTT_SOURCE_COUNT; i++)
 		json_number(json, rtt_source_name((enum rtt_source)i), ledger->rtt_samples[i]);
+	json_close(json, '}');
+}
+
+static void put_details(struct json *json, const struct output_report *output)
+{
+	if (!output->details[0].name)
+		return;
+	json_open(json, "details", '{');
+	for (unsigned i = 0; i < OUTPUT_DETAILS_MAX && output->details[i].name; i++)
+		json_number(json, output->details[i].name, output->details[i].count);
 	json_close(json, '}');
 }
 
@@ -60,6 +73,7 @@ static void put_outputs(struct json *json, const struct lanes_report *report)
 			json_text(json, "error", strerror(-output->error));
 		else
 			json_null(json, "error");
+		put_details(json, output);
 		json_close(json, '}');
 	}
 	json_close(json, ']');
@@ -167,9 +181,13 @@ void summary_print_json(const struct summary *summary, FILE *out)
 		json_text(&json, NULL, config->read_files[i]);
 	for (unsigned i = 0; i < config->interfaces_count; i++)
 		json_text(&json, NULL, config->interfaces[i]);
+	if (config->listen)
+		json_text(&json, NULL, config->listen);
 	json_close(&json, ']');
 	put_ledger(&json, &report->total);
-	if (report->live)
+	if (report->receiving)
+		summary_put_streams(&json, &report->streams);
+	else if (report->live)
 		put_capture(&json, report);
 	json_number(&json, "rtt_ambiguous", report->total.rtt_ambiguous);
 	json_number(&json, "rtt_unqueued", report->total.rtt_unqueued);

@@ -335,16 +335,27 @@ void core_run(struct core *core, const struct frame *frames, unsigned n)
 	counter_set(&core->ledger.fragments_unmatched, decoder_fragments_unmatched(core->decoder));
 }
 
-void core_filtered(struct core *core, const struct frame *frames, unsigned n)
+/* Frames that were taken, but never decoded. */
+static void core_left_out(struct core *core, const struct frame *frames, unsigned n, uint64_t *reason)
 {
-	if (core->lane != 0)
-		return;
 	uint64_t bytes = 0;
+
 	for (unsigned i = 0; i < n; i++)
 		bytes += frames[i].wire_len;
 	counter_add(&core->ledger.packets_read, n);
 	counter_add(&core->ledger.bytes_read, bytes);
-	counter_add(&core->ledger.dropped_filter, n);
+	counter_add(reason, n);
+}
+
+void core_filtered(struct core *core, const struct frame *frames, unsigned n)
+{
+	if (core->lane == 0)
+		core_left_out(core, frames, n, &core->ledger.dropped_filter);
+}
+
+void core_own(struct core *core, const struct frame *frames, unsigned n)
+{
+	core_left_out(core, frames, n, &core->ledger.dropped_own);
 }
 
 void core_idle(struct core *core, uint64_t now_ns)

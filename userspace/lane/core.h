@@ -53,6 +53,9 @@ void core_run(struct core *core, const struct frame *frames, unsigned n);
 /* Counts frames that the filter kept out. */
 void core_filtered(struct core *core, const struct frame *frames, unsigned n);
 
+/* Counts frames of our own stream to a collector. */
+void core_own(struct core *core, const struct frame *frames, unsigned n);
+
 /* Live, while no packets come: time has moved on to now_ns, flows may end. */
 void core_idle(struct core *core, uint64_t now_ns);
 

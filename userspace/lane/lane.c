@@ -31,6 +31,24 @@ static unsigned lane_filter(struct lane *lane, const struct frame *frames, unsig
 	return kept;
 }
 
+/* Without those of our own stream to a collector. */
+static __attribute__((noinline)) unsigned lane_leave_out_own(
+	struct lane *lane, const struct frame *frames, unsigned n, struct frame *others)
+{
+	struct frame own[FLOWLANE_BATCH];
+	unsigned kept = 0, out = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		bool is_own = frames[i].link == LINK_ETHERNET && own_traffic_match(&lane->own, frames[i].data, frames[i].cap_len);
+		if (is_own)
+			own[out++] = frames[i];
+		else
+			others[kept++] = frames[i];
+	}
+	core_own(lane->core, own, out);
+	return kept;
+}
+
 /* How many of n frames may still be taken (--count). */
 static unsigned lane_take(struct lane *lane, unsigned n)
 {
@@ -47,8 +65,12 @@ static unsigned lane_take(struct lane *lane, unsigned n)
 
 static void lane_batch(struct lane *lane, const struct frame *frames, unsigned n)
 {
-	struct frame passed[FLOWLANE_BATCH];
+	struct frame others[FLOWLANE_BATCH], passed[FLOWLANE_BATCH];
 
+	if (__builtin_expect(lane->leaves_out_own, 0) && own_traffic_view(&lane->own)) {
+		n = lane_leave_out_own(lane, frames, n, others);
+		frames = others;
+	}
 	if (lane->filter) {
 		n = lane_filter(lane, frames, n, passed);
 		frames = passed;
@@ -139,7 +161,8 @@ static int lane_receive(struct lane *lane, struct frame *frames)
 /* Live: now and then, also while no frames come, flows may end and buffers are sent. */
 static void lane_tick(struct lane *lane, uint64_t now_ns)
 {
-	if (now_ns < lane->tick_due_ns)
+	/* Farther ahead than ever set: the packets' time went back, as it may when sensors stream old captures. */
+	if (now_ns < lane->tick_due_ns && lane->tick_due_ns - now_ns <= LANE_TICK_NS)
 		return;
 	lane->tick_due_ns = now_ns + LANE_TICK_NS;
 	core_idle(lane->core, now_ns);

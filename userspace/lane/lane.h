@@ -11,6 +11,7 @@
 #include "filter.h"
 #include "flowlane/sink.h"
 #include "flowlane/source.h"
+#include "own_traffic.h"
 
 #define LANE_SINKS_MAX 32
 #define LANE_NO_LIMIT  UINT64_MAX
@@ -33,7 +34,9 @@ struct lane {
 	const atomic_bool *stop; /* written by control and signal handlers; live lanes go on to the end of their rings */
 	unsigned sinks_count;
 	struct lane_sink sinks[LANE_SINKS_MAX];
-	bool places; /* a sink wants to know where frames lie in the file */
+	bool places;         /* a sink wants to know where frames lie in the file */
+	bool leaves_out_own; /* live: frames of our own stream to a collector are none of the traffic */
+	struct own_view own;
 	uint64_t tick_due_ns;
 	pthread_t thread;
 

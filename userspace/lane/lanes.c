@@ -84,13 +84,13 @@ static int lane_open_core(struct lanes *lanes, struct lane *lane)
 		.outer = config->outer,
 		.key_vlan = config->key_vlan,
 		.key_tunnel = config->key_tunnel,
-		.seed = lanes->capture ? hash_seed_random() : HASH_SEED_FIXED,
+		.seed = lanes->live ? hash_seed_random() : HASH_SEED_FIXED,
 		.max_flows = (config->max_flows + lanes->count - 1) / lanes->count,
 		.flow_timeout_ns = config->flow_timeout_ns ? config->flow_timeout_ns : FLOW_NO_TIMEOUT,
-		.populate = lanes->capture != NULL,
+		.populate = lanes->live,
 		/* Live, what a lane receives is its own. */
-		.lane = lanes->capture ? 0 : lane->number,
-		.lanes = lanes->capture ? 1 : lanes->count,
+		.lane = lanes->live ? 0 : lane->number,
+		.lanes = lanes->live ? 1 : lanes->count,
 		.on_records = lane_records,
 		.on_rtt_samples = wants(config, SINK_RTT) ? lane_rtt_samples : NULL,
 		.active_timeout_ns = config->active_timeout_ns ? config->active_timeout_ns : FLOW_NO_TIMEOUT,
@@ -156,8 +156,11 @@ static int lanes_open_sources(struct lanes *lanes)
 	uint64_t left = config->count ? config->count : LANE_NO_LIMIT;
 	int err = config->interfaces_count ? lanes_open_capture(lanes) : 0;
 
+	if (!err && config->listen)
+		err = stream_receiver_open(config, wants(config, SINK_FRAMES), &lanes->receiver);
 	if (err)
 		return err;
+	lanes->live = lanes->capture || lanes->receiver;
 	lanes->count = lanes->capture ? capture_lanes(lanes->capture) : config->lanes;
 	lanes->lane = aligned_alloc(64, (lanes->count * sizeof(*lanes->lane) + 63) & ~(size_t)63);
 	if (!lanes->lane)
@@ -168,12 +171,15 @@ static int lanes_open_sources(struct lanes *lanes)
 		struct lane *lane = &lanes->lane[i];
 		lane->number = i;
 		atomic_init(&lane->own_left, left);
-		lane->left = lanes->capture ? &lanes->left : &lane->own_left;
+		lane->left = lanes->live ? &lanes->left : &lane->own_left;
 		lane->stop = &lanes->stop;
+		lane->leaves_out_own = lanes->capture && config->stream_grpc;
 		if (lanes->capture)
 			lane->source = capture_source(lanes->capture, i);
+		else if (lanes->receiver)
+			lane->source = stream_receiver_source(lanes->receiver, i);
 	}
-	return lanes->capture ? 0 : lanes_open_files(lanes);
+	return lanes->live ? 0 : lanes_open_files(lanes);
 }
 
 int lanes_open(const struct config *config, struct lanes **result)
@@ -226,6 +232,7 @@ void lanes_close(struct lanes *lanes)
 	}
 	capture_close(lanes->capture);
 	anomaly_destroy(lanes->anomaly);
+	stream_receiver_close(lanes->receiver);
 	filter_destroy(lanes->filter);
 	free(lanes->lane);
 	free(lanes);

@@ -13,6 +13,7 @@
 #include "flowlane/config.h"
 #include "flowlane/ledger.h"
 #include "flowlane/sink.h"
+#include "flowlane/streams.h"
 
 struct lanes;
 
@@ -56,9 +57,11 @@ struct lanes_report {
 	bool gone;                     /* live: an interface went away */
 	struct capture_report capture; /* live */
 	struct alert_report alerts;
-	uint64_t flows_sampled; /* finished TCP and UDP flows of two packets or more ... */
-	uint64_t flows_oneway;  /* ... and those of them that only one side sent */
-	int error;              /* 0, or the first negative errno of a source */
+	bool receiving;                /* live: from sensors */
+	struct streams_report streams; /* of them */
+	uint64_t flows_sampled;        /* finished TCP and UDP flows of two packets or more ... */
+	uint64_t flows_oneway;         /* ... and those of them that only one side sent */
+	int error;                     /* 0, or the first negative errno of a source */
 	struct source_info source;
 	struct lanes_sizes sizes;
 };

@@ -6,6 +6,7 @@
 #include "capture.h"
 #include "lane.h"
 #include "lanes.h"
+#include "stream_receiver.h"
 
 struct lanes {
 	const struct config *config;
@@ -23,11 +24,13 @@ struct lanes {
 	} outputs[LANE_SINKS_MAX];
 
 	/* live */
-	struct capture *capture;   /* NULL: files */
-	atomic_uint_fast64_t left; /* frames that all lanes together may still take */
-	bool detached;             /* no more frames come; the lanes empty their rings */
-	bool gone;                 /* an interface went away */
-	uint64_t end_ns;           /* monotonic time of --duration; 0: none */
+	struct capture *capture;          /* NULL: files, or streams */
+	struct stream_receiver *receiver; /* NULL: files, or interfaces */
+	bool live;                        /* what a lane receives is its own; else each lane reads all */
+	atomic_uint_fast64_t left;        /* frames that all lanes together may still take */
+	bool detached;                    /* no more frames come; the lanes empty their rings */
+	bool gone;                        /* an interface went away */
+	uint64_t end_ns;                  /* monotonic time of --duration; 0: none */
 	uint64_t watch_due_ns;
 	uint64_t batches_seen[LANES_MAX]; /* by the watchdog */
 	unsigned still_secs[LANES_MAX];

@@ -50,7 +50,7 @@ void lanes_progress(const struct lanes *lanes, struct lanes_progress *progress)
 		if (i == 0 || stats.bytes_done < progress->bytes_done)
 			progress->bytes_done = stats.bytes_done;
 		progress->bytes_total = stats.bytes_total;
-		ledger_add(&progress->ledger, core_ledger(lane->core), lanes->capture != NULL);
+		ledger_add(&progress->ledger, core_ledger(lane->core), lanes->live);
 	}
 	if (lanes->capture)
 		progress->lost = capture_lost(lanes->capture);
@@ -113,13 +113,16 @@ void lanes_finish(struct lanes *lanes, struct lanes_report *report)
 			report->error = lane->error;
 		report->lane[i].ledger = *core_ledger(lane->core);
 		report->lane[i].cpu_ns = lane->cpu_ns;
-		ledger_add(&report->total, core_ledger(lane->core), lanes->capture != NULL);
+		ledger_add(&report->total, core_ledger(lane->core), lanes->live);
 		report->flows_sampled += counter_read(&lane->flows_sampled);
 		report->flows_oneway += counter_read(&lane->flows_oneway);
 	}
 	report->stopped = atomic_load(&lanes->stop);
 	report->gone = lanes->gone;
-	report->live = lanes->capture != NULL;
+	report->live = lanes->live;
+	report->receiving = lanes->receiver != NULL;
+	if (lanes->receiver)
+		stream_receiver_report(lanes->receiver, &report->streams);
 	if (lanes->capture)
 		capture_report(lanes->capture, &report->capture);
 	if (lanes->anomaly) {

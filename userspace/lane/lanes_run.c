@@ -13,15 +13,16 @@
 
 int lanes_attach(struct lanes *lanes)
 {
-	if (!lanes->capture)
-		return 0;
-	int err = capture_attach(lanes->capture);
+	int err = lanes->capture ? capture_attach(lanes->capture) : 0;
+
 	/* What the program selects is selected; the lanes' threads are not there yet. */
-	for (unsigned i = 0; i < lanes->count; i++) {
+	for (unsigned i = 0; lanes->capture && i < lanes->count; i++) {
 		if (capture_filters(lanes->capture, i))
 			lanes->lane[i].filter = NULL;
 	}
-	if (!err && lanes->config->duration_ns)
+	if (lanes->receiver)
+		stream_receiver_attach(lanes->receiver);
+	if (!err && lanes->live && lanes->config->duration_ns)
 		lanes->end_ns = clock_monotonic_ns() + lanes->config->duration_ns;
 	return err;
 }
@@ -74,6 +75,7 @@ int lanes_start(struct lanes *lanes)
 			capture_detach(lanes->capture);
 			for (unsigned j = i; lanes->anomaly && j < lanes->count; j++)
 				anomaly_end(anomaly_tap(lanes->anomaly, j)); /* nobody waits for these */
+			stream_receiver_detach(lanes->receiver);
 			while (lanes->started)
 				pthread_join(lanes->lane[--lanes->started].thread, NULL);
 			return -err;
@@ -134,7 +136,7 @@ static void lanes_watch(struct lanes *lanes)
 
 	if (lanes->anomaly)
 		anomaly_merge(lanes->anomaly);
-	if (now_ns >= lanes->watch_due_ns && !lanes->detached) {
+	if (lanes->capture && now_ns >= lanes->watch_due_ns && !lanes->detached) {
 		lanes->watch_due_ns = now_ns + NS_PER_S;
 		lanes_watch_stuck(lanes);
 		lanes->gone = !capture_tick(lanes->capture);
@@ -145,6 +147,7 @@ static void lanes_watch(struct lanes *lanes)
 	if (over && !lanes->detached) {
 		/* The program goes first, so that the rings can be emptied. */
 		capture_detach(lanes->capture);
+		stream_receiver_detach(lanes->receiver);
 		lanes->detached = true;
 	}
 }
@@ -157,7 +160,7 @@ bool lanes_wait(struct lanes *lanes, unsigned timeout_ms)
 	if (atomic_exchange_explicit(&lanes->reopen, false, memory_order_relaxed))
 		lanes_reopen_outputs(lanes);
 	for (unsigned waited_ms = 0; waited_ms < timeout_ms && !lanes_done(lanes); waited_ms++) {
-		if (lanes->capture)
+		if (lanes->live)
 			lanes_watch(lanes);
 		if (nanosleep(&pause, NULL) && errno == EINTR)
 			break; /* a signal: the caller wants to know */

@@ -1,0 +1,336 @@
+#include "stream_sender.h"
+
+#include <errno.h>
+#include <grpc/slice_buffer.h>
+#include <grpc/support/log.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "bytes.h"
+#include "clock.h"
+#include "log.h"
+
+#define NS_PER_S     ((uint64_t)1000000000)
+#define NS_PER_MS    ((uint64_t)1000000)
+#define BACKOFF_MS   250            /* the first pause; each is twice as long as the one before ... */
+#define BACKOFF_MAX  30000          /* ... up to this; for files a tenth, for somebody waits */
+#define STABLE_NS    NS_PER_S       /* a stream that lived so long was a good one: the next pause is a short one again */
+#define IDLE_MS      2              /* how often the rings are looked at while they are empty */
+#define STALL_MS     200            /* how often a send that does not come back is asked whether it still makes sense */
+#define FAREWELL_NS  (5 * NS_PER_S) /* live, at the end: a collector that does not answer is not waited for any longer */
+#define LANE_WAIT_NS 200000
+
+static void pause_ns(uint64_t ns)
+{
+	struct timespec pause = { .tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S) };
+
+	nanosleep(&pause, NULL);
+}
+
+bool stream_sender_wait(const struct stream_sender *sender, struct stream_blocks *blocks)
+{
+	while (!stream_blocks_free(blocks)) {
+		if (atomic_load(&sender->failed))
+			return false;
+		pause_ns(LANE_WAIT_NS);
+	}
+	return true;
+}
+
+/* How long the collector may keep us waiting. */
+static uint64_t patience_ns(const struct stream_sender *sender)
+{
+	bool farewell = sender->settings.live && atomic_load(&sender->closing);
+
+	return farewell && FAREWELL_NS < sender->timeout_ns ? FAREWELL_NS : sender->timeout_ns;
+}
+
+/* --- messages -------------------------------------------------------------------------------------------------------- */
+
+/* The last reference to the block's bytes is gone. On any thread. */
+static void block_sent(void *block)
+{
+	atomic_store_explicit(&((struct stream_block *)block)->state, STREAM_BLOCK_FREE, memory_order_release);
+}
+
+/* Lanes take turns. The order of packets is that of their lanes. */
+static bool block_next(struct stream_sender *sender)
+{
+	for (unsigned i = 0; i < sender->lanes_count && !sender->block; i++) {
+		sender->block = stream_blocks_take(&sender->lanes[sender->turn]);
+		sender->turn = sender->turn + 1 == sender->lanes_count ? 0 : sender->turn + 1;
+	}
+	if (!sender->block)
+		return false;
+	sender->whole = grpc_slice_new_with_user_data(sender->block->bytes, sender->block->used, block_sent, sender->block);
+	sender->offset = 0;
+	sender->left = sender->block->messages;
+	return true;
+}
+
+static void block_done(struct stream_sender *sender)
+{
+	sender->block = NULL;
+	grpc_slice_unref(sender->whole);
+}
+
+/* Waits for one operation. False: the call is over, or came to a standstill and was ended. */
+static bool wait_for(struct stream_sender *sender, enum stream_tag tag, gpr_timespec *deadline)
+{
+	struct stream_connection *connection = &sender->connection;
+	uint64_t since_ns = 0;
+	bool success = false;
+
+	for (;;) {
+		enum stream_tag came = stream_connection_next(connection, *deadline, &success);
+		if (came == tag)
+			return success && !connection->ended;
+		if (came)
+			continue;
+		uint64_t now_ns = clock_monotonic_ns();
+		since_ns = since_ns ? since_ns : now_ns;
+		if (now_ns - since_ns > patience_ns(sender))
+			stream_connection_cancel(connection);
+		*deadline = stream_deadline(STALL_MS);
+	}
+}
+
+/* The rest of the block. False: the stream broke; what follows the broken message waits for the next stream. */
+static bool block_send(struct stream_sender *sender, bool more_blocks)
+{
+	gpr_timespec deadline = stream_deadline(STALL_MS);
+	grpc_slice_buffer *buffer = &sender->connection.message->data.raw.slice_buffer;
+
+	while (sender->left) {
+		uint32_t length = load_le32(sender->block->bytes + sender->offset), begin = sender->offset + sizeof(length);
+		grpc_slice_buffer_add(buffer, grpc_slice_sub(sender->whole, begin, begin + length));
+		if (!stream_connection_send(&sender->connection, sender->left > 1 || more_blocks)) {
+			grpc_slice_buffer_reset_and_unref(buffer);
+			return false;
+		}
+		sender->offset = begin + length;
+		sender->left--;
+		sender->sent++;
+		sender->bytes += length;
+		if (!wait_for(sender, STREAM_TAG_MESSAGE, &deadline))
+			return false;
+	}
+	block_done(sender);
+	return true;
+}
+
+/* Nothing to send: listens to the connection for a moment. */
+static bool stream_idle(struct stream_sender *sender)
+{
+	bool success;
+
+	stream_connection_next(&sender->connection, stream_deadline(IDLE_MS), &success);
+	return !sender->connection.ended;
+}
+
+/* Until all is sent (true) or the stream breaks (false). */
+static bool stream_send(struct stream_sender *sender)
+{
+	for (;;) {
+		bool closing = atomic_load(&sender->closing);
+		if (sender->block || block_next(sender)) {
+			if (!block_send(sender, false))
+				return false;
+		} else if (closing) {
+			return true;
+		} else if (!stream_idle(sender)) {
+			return false;
+		}
+	}
+}
+
+/* Half-closes, and waits for the answer: true if it is Empty with status OK. */
+static bool stream_finish(struct stream_sender *sender)
+{
+	struct stream_connection *connection = &sender->connection;
+	gpr_timespec deadline = stream_deadline(STALL_MS);
+
+	if (stream_connection_half_close(connection))
+		wait_for(sender, STREAM_TAG_CLOSE, &deadline);
+	if (!connection->ended)
+		wait_for(sender, STREAM_TAG_STATUS, &deadline);
+	return connection->status == GRPC_STATUS_OK;
+}
+
+/* --- connecting ------------------------------------------------------------------------------------------------------ */
+
+/* Says once that the collector cannot be reached, not each time. */
+static void say_down(struct stream_sender *sender, const char *why)
+{
+	if (sender->said)
+		return;
+	sender->said = true;
+	if (sender->settings.live)
+		log_warning("grpc: collector %s: %s; trying again, and dropping packets when the buffer is full",
+			sender->settings.target.text, why);
+	else
+		log_warning("grpc: collector %s: %s; trying again for %.0f s (--stream-timeout)", sender->settings.target.text, why,
+			(double)sender->timeout_ns / 1e9);
+}
+
+static void give_up(struct stream_sender *sender, const char *why, int error)
+{
+	if (sender->settings.live)
+		log_error("grpc: collector %s: %s; what was still in the buffer is not sent", sender->settings.target.text, why);
+	else
+		log_error("grpc: collector %s: %s; given up. Is a receiver listening there, with%s TLS?",
+			sender->settings.target.text, why, sender->settings.tls ? "" : "out");
+	sender->error = error;
+	atomic_store(&sender->failed, true);
+}
+
+/* False: no more time for another attempt. */
+static bool back_off(struct stream_sender *sender, unsigned *pause_ms)
+{
+	uint64_t begin_ns = clock_monotonic_ns(), limit_ms = sender->settings.live ? BACKOFF_MAX : BACKOFF_MAX / 10;
+
+	/* Up to a quarter more, so that many sensors do not all come at once. */
+	uint64_t length_ns = (*pause_ms + begin_ns / 1000 % (*pause_ms / 4 + 1)) * NS_PER_MS;
+	*pause_ms = *pause_ms * 2 < limit_ms ? *pause_ms * 2 : (unsigned)limit_ms;
+	for (;;) {
+		uint64_t now_ns = clock_monotonic_ns();
+		bool live = sender->settings.live, closing = atomic_load(&sender->closing);
+		if (live && closing)
+			return false;
+		if (!live && now_ns - sender->down_since_ns > sender->timeout_ns)
+			return false;
+		if (now_ns - begin_ns >= length_ns)
+			return true;
+		pause_ns(10 * NS_PER_MS);
+	}
+}
+
+/* False: given up. */
+static bool connect_again(struct stream_sender *sender, unsigned *pause_ms)
+{
+	char why[STREAM_WHY] = "";
+
+	for (;;) {
+		int error = stream_connection_open(&sender->connection, &sender->settings, &sender->closing, why);
+		if (!error)
+			return true;
+		stream_connection_close(&sender->connection);
+		sender->down_since_ns = sender->down_since_ns ? sender->down_since_ns : clock_monotonic_ns();
+		say_down(sender, why);
+		if (!back_off(sender, pause_ms)) {
+			give_up(sender, why, error);
+			return false;
+		}
+	}
+}
+
+/* After a stream that did not end well. False: another one would not either. */
+static bool stream_broke(struct stream_sender *sender)
+{
+	const struct stream_connection *connection = &sender->connection;
+	bool early = connection->ended && connection->status == GRPC_STATUS_OK;
+	char why[STREAM_WHY + 64];
+
+	if (connection->ended)
+		snprintf(why, sizeof(why), "ended the stream%s%s: %s", early ? "" : " with ",
+			early ? "" : stream_status_name(connection->status), early ? "it wants no more" : connection->why);
+	else
+		snprintf(why, sizeof(why), "takes nothing any more");
+	sender->unconfirmed += sender->sent;
+	if (connection->ended && stream_status_is_final(connection->status) && !sender->settings.live) {
+		give_up(sender, why, -EPROTO);
+		return false;
+	}
+	say_down(sender, why);
+	return true;
+}
+
+/* One stream, from its connection to its end. True: another one is needed. */
+static bool stream_run(struct stream_sender *sender, unsigned *pause_ms)
+{
+	if (!connect_again(sender, pause_ms))
+		return false;
+	if (sender->said)
+		log_info("grpc: collector %s: connected", sender->settings.target.text);
+	uint64_t begin_ns = clock_monotonic_ns();
+	bool all, again = false;
+	sender->sent = 0;
+	sender->streams++;
+	atomic_store(&sender->connected, true);
+	all = stream_send(sender);
+	if (all && stream_finish(sender)) {
+		sender->confirmed += sender->sent;
+	} else {
+		atomic_store(&sender->connected, false);
+		again = stream_broke(sender);
+		if (all && again) { /* nothing is left that another stream could be for */
+			again = false;
+			sender->error = -ECONNRESET;
+		}
+		if (again && clock_monotonic_ns() - begin_ns >= STABLE_NS) {
+			*pause_ms = BACKOFF_MS;
+			sender->down_since_ns = 0;
+		}
+	}
+	atomic_store(&sender->connected, false);
+	stream_connection_close(&sender->connection);
+	sender->down_since_ns = sender->down_since_ns || !again ? sender->down_since_ns : clock_monotonic_ns();
+	if (again && !back_off(sender, pause_ms)) {
+		give_up(sender, "does not keep a connection", -ECONNRESET);
+		return false;
+	}
+	return again;
+}
+
+static void *sender_run(void *argument)
+{
+	struct stream_sender *sender = argument;
+	unsigned pause_ms = BACKOFF_MS;
+
+	while (stream_run(sender, &pause_ms))
+		;
+	atomic_store(&sender->failed, true); /* whatever the end: nobody takes blocks any more */
+	return NULL;
+}
+
+/* --- control --------------------------------------------------------------------------------------------------------- */
+
+/* gRPC's own messages are for people who debug gRPC; ours say what a user can do. */
+static void say_nothing(gpr_log_func_args *args)
+{
+	(void)args;
+}
+
+int stream_sender_start(struct stream_sender *sender)
+{
+	gpr_set_log_function(say_nothing);
+	grpc_init();
+	int error = pthread_create(&sender->thread, NULL, sender_run, sender);
+
+	if (error) {
+		log_error("grpc: starting the sender's thread: %s", strerror(error));
+		grpc_shutdown();
+		return -error;
+	}
+	sender->started = true;
+	return 0;
+}
+
+void stream_sender_stop(struct stream_sender *sender)
+{
+	if (!sender->started)
+		return;
+	atomic_store(&sender->closing, true);
+	pthread_join(sender->thread, NULL);
+	do {
+		if (sender->block) {
+			sender->unsent += sender->left;
+			block_done(sender);
+		}
+	} while (block_next(sender));
+	grpc_shutdown_blocking(); /* after it no block is referred to any more */
+	sender->started = false;
+	if (sender->unconfirmed && !sender->error)
+		sender->error = -ECONNRESET;
+}
