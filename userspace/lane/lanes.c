@@ -65,8 +65,8 @@ static int lanes_open_anomaly(struct lanes *lanes)
 	const struct anomaly_options options = {
 		.config = lanes->config,
 		.lanes = lanes->count,
-		.live = lanes->capture != NULL,
-		.seed = lanes->capture ? hash_seed_random() : HASH_SEED_FIXED,
+		.live = lanes->live,
+		.seed = lanes->live ? hash_seed_random() : HASH_SEED_FIXED,
 		.on_alerts = lanes_alerts,
 		.context = lanes,
 	};

@@ -91,7 +91,8 @@ void lanes_sizes(const struct config *config, unsigned lanes, struct lanes_sizes
 		.table_bytes = table.bucket_bytes * lanes,
 		.slab_bytes = table.slab_bytes * lanes,
 		.timer_bytes = table.timer_bytes * lanes,
-		.anomaly_bytes = config->anomalies ? anomaly_bytes(config, lanes, config->interfaces_count > 0) : 0,
+		.anomaly_bytes =
+			config->anomalies ? anomaly_bytes(config, lanes, config->interfaces_count > 0 || config->listen) : 0,
 		.ways_bytes = has_ways(config) ? table.ways_bytes * lanes : 0,
 		.tcp_flow_bytes = sizeof(struct tcp_flow),
 		.other_flow_bytes = sizeof(struct flow),
