@@ -35,8 +35,13 @@ static void parse__when_wrong__then_sentence(void **state)
 	static const struct {
 		const char *name, *line, *sentence;
 	} cases[] = {
-		{ "nothing", "", "nothing to read: give -r FILE or -i IF" },
-		{ "filter only", "tcp port 80", "nothing to read: give -r FILE or -i IF" },
+		{ "nothing", "", "nothing to read: give -r FILE, -i IF or --listen ADDR:PORT" },
+		{ "streams and file", "--listen 127.0.0.1:50051 -r x.pcap", "give one of them" },
+		{ "certificate without key", "--listen 127.0.0.1:50051 --tls-cert c.pem", "--tls-key is missing" },
+		{ "queues of streams", "--listen 127.0.0.1:50051 --queues 0", "--queues is for live capture (-i IF), not for streams" },
+		{ "tls without stream", "-r x.pcap --stream-tls", "add --stream-grpc HOST:PORT" },
+		{ "ca without tls", "-r x.pcap --stream-grpc h:1 --stream-ca c.pem", "add --stream-tls" },
+		{ "filter only", "tcp port 80", "nothing to read: give -r FILE, -i IF or --listen ADDR:PORT" },
 		{ "no file after -r", "-r", "-r needs a file name: -r FILE" },
 		{ "option after -r", "-r --stats", "-r needs a file name: -r FILE" },
 		{ "letter after -w", "-r a -w -q", "-w needs a file name: -w FILE" },
