@@ -68,9 +68,9 @@ class Errors(lab.Lab):
         if not shutil.which("setpriv"):
             self.skipTest("SKIPPED: setpriv is missing")
         os.chmod(self.folder, 0o777)
-        for name in "net_admin", "net_raw", "bpf":
+        for name in "net_admin", "net_raw", "bpf", "perfmon":
             with self.subTest(name=name):
-                # CAP_SYS_ADMIN stands in for CAP_BPF.
+                # CAP_SYS_ADMIN stands in for CAP_BPF and CAP_PERFMON.
                 drop = f"-{name},-sys_admin"
                 run = self.start("mon", "setpriv", "--bounding-set", drop, "--inh-caps", drop, lab.binary("flowlane"), "-q", "-i", "mon0").done(2)
                 self.assertRegex(run.errors(), r"\Aflowlane: [^\n]+\n\Z")
@@ -80,6 +80,46 @@ class Errors(lab.Lab):
     def test_too_little_memory(self):
         self.refused("-i", "mon0", "--frames", 16000000, says=["memory", "--frames"])
         self.assert_nothing_left()
+
+    def test_too_little_memory_that_may_be_locked(self):
+        if not shutil.which("setpriv") or not shutil.which("prlimit"):
+            self.skipTest("SKIPPED: setpriv or prlimit is missing")
+        drop = "-ipc_lock,-sys_resource"
+        run = self.start("mon", "prlimit", "--memlock=65536:65536", "setpriv", "--bounding-set", drop, "--inh-caps", drop,
+                         lab.binary("flowlane"), "-q", "-i", "mon0").done(2)
+        self.assertRegex(run.errors(), r"\Aflowlane: mon0 queue 0: [^\n]*locked memory[^\n]*ulimit -l unlimited[^\n]*\n\Z")
+        self.assert_nothing_left()
+
+    def test_too_little_address_space(self):
+        if "asan" in lab.BINARIES:
+            self.skipTest("SKIPPED: the address sanitizer wants terabytes of it")
+        self.start("mon", "ethtool", "-K", "mon0", "rxvlan", "on").done()
+        for limit in 40 << 20, 70 << 20, 200 << 20:
+            with self.subTest(limit=limit):
+                run = self.start("mon", "prlimit", f"--as={limit}", lab.binary("flowlane"), "-q", "-i", "mon0", "--ring-size", 16384).done(2)
+                self.assertRegex(run.errors(), r"\Aflowlane: [^\n]+(lower --|ulimit -v)[^\n]+\n\Z")
+                self.assert_nothing_left()
+                self.assertIn("rx-vlan-offload: on", self.start("mon", "ethtool", "-k", "mon0").done().text())
+
+    def test_kernel_too_old(self):
+        # The kernel says of itself that it is a 2.6.
+        if not shutil.which("setarch"):
+            self.skipTest("SKIPPED: setarch is missing")
+        run = self.start("mon", "setarch", "--uname-2.6", lab.binary("flowlane"), "-q", "-i", "mon0").done(2)
+        self.assertRegex(run.errors(), r"\Aflowlane: this kernel is Linux 2\.6\.[^\n]*5\.9 or later[^\n]*\n\Z")
+        self.assert_nothing_left()
+
+    def test_no_native_xdp(self):
+        # A bridge has no driver that could run a program: natively there is nothing, generic XDP works.
+        made = self.start("mon", "ip", "link", "add", "br0", "type", "bridge").done(code=None)
+        if made.process.returncode:
+            self.skipTest(f"SKIPPED: no bridge: {made.errors().strip()}")
+        self.ip("mon", "link", "set", "br0", "up")
+        self.refused("-i", "br0", "--mode", "copy", says=["br0", "bridge", "--mode generic"])
+        self.refused("-i", "br0", "--mode", "zerocopy", says=["br0"])
+        run = self.start("mon", lab.binary("flowlane"), "-i", "br0", "--duration", 0.3, "--summary-json", "summary.json").done()
+        self.assertIn("generic", run.errors())
+        self.assertEqual(self.load("summary.json")["capture"]["interfaces"][0]["mode"], "generic")
 
     def test_ring_size_no_power_of_two(self):
         self.refused("-i", "mon0", "--ring-size", 1000, code=1, says=["ring-size", "1000"])

@@ -44,6 +44,9 @@ static int say_load_failed(const struct capture_interface *interface, int err, c
 		fix = "; the kernel may be locked down (cat /sys/kernel/security/lockdown)";
 	else if (err == -ENOMEM)
 		fix = "; it may be the limit of locked memory: `ulimit -l unlimited`";
+	else if (err == -ESRCH)
+		fix = "; /sys/kernel/btf/vmlinux must be there (a kernel with CONFIG_DEBUG_INFO_BTF) and fit the memory that this "
+		      "process may have (`ulimit -v unlimited`)";
 	log_error("%s: the kernel does not load the XDP program: %s%s%s%s", interface_name(interface), strerror(-err),
 		why[0] ? ": " : "", why, fix);
 	return err;
