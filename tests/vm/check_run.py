@@ -294,6 +294,14 @@ def check_doctor(case):
     check_nic_restored(case)
 
 
+def check_mtu(case):
+    equal(f"{case.name}: exit code", case.text("exit_code").strip(), "2")
+    check(f"{case.name}: {case.text('stderr').strip()}", re.fullmatch(r"flowlane: eth1: [^\n]*igb[^\n]* 9000: [^\n]*`ip link set eth1 mtu 1500`\n", case.text("stderr")),
+          "not one sentence with the fix")
+    check(f"{case.name}: nothing left on the NIC", "promiscuity 0" in case.text("nic.after") and "prog/xdp" not in case.text("nic.after"), "see nic.after")
+    check_nic_restored(case)
+
+
 def check_kernel(guest):
     """A driver that is torn down in the wrong order says so here."""
     path = guest / "dmesg.txt"
@@ -307,7 +315,7 @@ def main():
         sys.exit("Usage: check_run.py GUEST_DIRECTORY")
     guest = pathlib.Path(sys.argv[1])
     cases = {"doctor": check_doctor, "stream": check_stream, "talk": check_talk, "symmetric": check_symmetric, "fanout": check_fanout, "flap": check_flap,
-             "copy": check_copy, "killed": check_killed, "one_queue": check_one_queue, "overload": check_overload}
+             "copy": check_copy, "killed": check_killed, "one_queue": check_one_queue, "overload": check_overload, "mtu": check_mtu}
     for name, judge in cases.items():
         judge(Case(guest / name))
     check_kernel(guest)

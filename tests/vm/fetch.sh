@@ -132,6 +132,7 @@ for package in "$new"/archives/*.deb; do
 done
 if [[ ! -x $new/root/bin/busybox ]]; then
 	# The machine has it already, so there was nothing to fetch.
+	mkdir -p "$new/root/bin"
 	cp /bin/busybox "$new/root/bin/busybox" || skip "there is no /bin/busybox, though busybox-static is installed"
 fi
 

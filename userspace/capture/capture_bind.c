@@ -351,6 +351,12 @@ static const char *attach_reason(const struct capture_interface *interface, int 
 	return strerror(-err);
 }
 
+/* Drivers have limits of their own, and do not say which. */
+static bool may_be_mtu(const struct capture_interface *interface, int err)
+{
+	return (err == -ERANGE || err == -EINVAL) && interface->info.mtu > 1500;
+}
+
 static int say_attach_failed(struct capture_interface *interface, int err)
 {
 	const char *name = interface_name(interface);
@@ -360,7 +366,7 @@ static int say_attach_failed(struct capture_interface *interface, int err)
 		say_other_program(&now);
 	else if (err == -ENODEV)
 		log_error("%s went away before its XDP program was attached", name);
-	else if ((err == -ERANGE || err == -EINVAL) && interface->info.mtu > 1500)
+	else if (may_be_mtu(interface, err))
 		log_error("%s: its driver %s does not take an XDP program with an MTU of %u: %s; `ip link set %s mtu 1500`", name,
 			interface->info.driver, interface->info.mtu, strerror(-err), name);
 	else
@@ -432,8 +438,14 @@ int interface_attach(struct capture *capture, struct capture_interface *interfac
 	}
 	err = xdp_attach(interface->xdp, interface->rung == RUNG_GENERIC);
 	if (err && !is_taken(err) && config->mode == CAPTURE_AUTO && !config->require_zerocopy && err != -ENODEV) {
-		log_warning("%s: no native XDP with driver %s: %s; trying generic XDP, which is slower", interface_name(interface),
-			interface->info.driver, attach_reason(interface, err));
+		if (may_be_mtu(interface, err))
+			log_warning("%s: no native XDP with driver %s and an MTU of %u: %s; trying generic XDP, which is slower; "
+				    "`ip link set %s mtu 1500` may do",
+				interface_name(interface), interface->info.driver, interface->info.mtu, strerror(-err),
+				interface_name(interface));
+		else
+			log_warning("%s: no native XDP with driver %s: %s; trying generic XDP, which is slower",
+				interface_name(interface), interface->info.driver, attach_reason(interface, err));
 		err = interface_step_down(capture, interface);
 		if (err)
 			return err;

@@ -191,3 +191,17 @@ aim_forth eth0 20000 20000
 (usleep 300000; kill -STOP $flowlane; usleep 300000; kill -CONT $flowlane) &
 send
 end INT
+
+# Frames that the driver does not receive with an XDP program.
+case=mtu
+echo "vm: case $case at $(cut -d' ' -f1 /proc/uptime) s: flowlane -i eth1 --mode copy, MTU 9000"
+mkdir -p /out/$case
+cd /out/$case
+/bin/ip link set eth1 mtu 9000
+wait_until 10 have_carrier
+nic_state >nic.before
+flowlane -q -i eth1 --mode copy >stdout 2>stderr
+echo $? >exit_code
+wait_until 10 have_carrier
+nic_state >nic.after
+cat stderr
