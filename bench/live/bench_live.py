@@ -19,7 +19,6 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 NETNS = os.path.join(ROOT, "scripts", "netns.sh")
 SIZES = 64, 1514
 FLOWS = 1000
-FIFO = os.environ.get("FLOWLANE_BENCH_FIFO") != "0"
 LOSSES = "filtered", "no_socket", "rx_ring_full", "fill_ring_empty", "refused"
 
 
@@ -28,8 +27,8 @@ def say(text=""):
 
 
 def first_in_line():
-    """Ahead of whatever else runs here: a receiver that is not scheduled loses packets, whatever its code is like. With two CPUs
-    the kernel's threads that write a pcap then get little; FLOWLANE_BENCH_FIFO=0 leaves it out."""
+    """Ahead of whatever else runs here: a receiver that is not scheduled loses packets, whatever its code is like. Not for the
+    ratios: with two CPUs the kernel's threads that write a pcap would get nothing."""
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 
 
@@ -60,10 +59,10 @@ class Bench:
         subprocess.run(["umount", self.folder])
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def start(self, side, tool, *args, fifo=True):
+    def start(self, side, tool, *args, fifo=False):
         command = ["ip", "netns", "exec", f"{self.name}-{side}", os.path.join(self.binaries, tool), *map(str, args)]
         child = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                 preexec_fn=first_in_line if FIFO and fifo else None)
+                                 preexec_fn=first_in_line if fifo else None)
         self.children.append(child)
         return child
 
@@ -83,17 +82,16 @@ class Bench:
             time.sleep(0.02)
 
     def run(self, receiver, size, seconds, rate=0, ring=4096):
-        """One run of the generator into one receiver; what both counted."""
+        """One run of the generator into one receiver; what both counted. At a rate the receiver has its CPU for itself."""
         generate = ["-i", "src0", "--tcp", "--flows", FLOWS, "--size", size, "--duration", seconds, "--rate", rate, "--cpu", self.cpus[0]]
         if receiver == "floor":
-            child = self.start("mon", "live_floor", "-i", "mon0", "--cpu", self.cpus[-1], "--ring", ring)
+            child = self.start("mon", "live_floor", "-i", "mon0", "--cpu", self.cpus[-1], "--ring", ring, fifo=rate)
         else:
-            pcap = ["-w", "cap.pcap"] if receiver == "flowlane -w" else ["--timestamps", "batch"] if receiver == "batch stamps" else []
+            more = {"flowlane -w": ["-w", "cap.pcap"], "exact stamps": ["--timestamps", "xdp"], "batch stamps": ["--timestamps", "batch"]}
             child = self.start("mon", "flowlane", "-q", "-i", "mon0", "--cpus", self.cpus[-1], "--ring-size", ring, "--summary-json", "summary.json",
-                               "--export-json", "flows.json", "--export-csv", "flows.csv", *pcap)
+                               "--export-json", "flows.json", "--export-csv", "flows.csv", *more.get(receiver, []), fifo=rate)
         self.wait_attached(child)
-        # At a rate, the generator is not to take a CPU away from all others for a minute: its pauses make no losses.
-        sent = json.loads(self.end(self.start("src", "live_gen", *generate, fifo=not rate)))
+        sent = json.loads(self.end(self.start("src", "live_gen", *generate)))
         time.sleep(0.3)
         out = self.end(child, stop=True, codes=(0, 2))
         if receiver == "floor":
@@ -123,7 +121,7 @@ def ratios(bench):
         f"({FLOWS} TCP flows, flat out, {rounds} rounds of {seconds} s)")
     for size in SIZES:
         # Pcaps of full-sized frames at this rate are 5 GB a second: that would measure memory, and fill it.
-        receivers = ("floor", "flowlane", "batch stamps", "flowlane -w") if size == 64 else ("floor", "flowlane")
+        receivers = ("floor", "flowlane", "exact stamps", "batch stamps", "flowlane -w") if size == 64 else ("floor", "flowlane")
         runs = {receiver: [] for receiver in receivers}
         for number in range(rounds):
             order = receivers if number % 2 == 0 else receivers[::-1]
@@ -135,8 +133,7 @@ def ratios(bench):
             pps = statistics.median(run["pps"] for run in mine)
             line = {
                 "bench": "live", "receiver": receiver, "size": size, "flows": FLOWS, "rounds": rounds, "seconds": seconds, "pps": round(pps),
-                "pps_max": round(max(run["pps"] for run in mine)), "ratio": round(pps / floors[size], 3),
-                "ratio_rounds": round(statistics.median(run["pps"] / floor["pps"] for run, floor in zip(mine, runs["floor"])), 3),
+                "pps_max": round(max(run["pps"] for run in mine)), "ratio": round(statistics.median(run["pps"] / floor["pps"] for run, floor in zip(mine, runs["floor"])), 3),
                 "cpu_ns_per_packet": round(statistics.median(run["cpu_ns"] for run in mine), 1),
                 "sent_pps": round(statistics.median(run["sent"] / run["seconds"] for run in mine)),
                 "lost": sum(run["lost"] for run in mine), "sent": sum(run["sent"] for run in mine), "refused": sum(run["refused"] for run in mine),
@@ -150,8 +147,8 @@ def ratios(bench):
 
 def zero_loss(bench, floors):
     """At half of the floor's rate nothing may be lost. The floor runs too: what it loses, the machine did (a virtual CPU that its
-    host does not run for some milliseconds)."""
-    seconds, ring = 10 if bench.short else 60, 16384
+    host does not run for some milliseconds: the rings hold 30 of those)."""
+    seconds, ring = 10 if bench.short else 60, 65536
     say(f"\n{'frames':>6} {'receiver':12} {'rate Mpps':>9} {'packets':>11} {'lost':>8} {'CPU ns/packet':>13} {'of a core':>9}   "
         f"({seconds} s at half of the floor's rate, rings of {ring})")
     for size in SIZES:
