@@ -147,8 +147,8 @@ def ratios(bench):
 
 def zero_loss(bench, floors):
     """At half of the floor's rate nothing may be lost. The floor runs too: what it loses, the machine did (a virtual CPU that its
-    host does not run for some milliseconds: the rings hold 30 of those)."""
-    seconds, ring = 10 if bench.short else 60, 65536
+    host does not run for some milliseconds: the rings hold 16 of those)."""
+    seconds, ring = 10 if bench.short else 60, 32768
     say(f"\n{'frames':>6} {'receiver':12} {'rate Mpps':>9} {'packets':>11} {'lost':>8} {'CPU ns/packet':>13} {'of a core':>9}   "
         f"({seconds} s at half of the floor's rate, rings of {ring})")
     for size in SIZES:
