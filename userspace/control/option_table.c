@@ -138,7 +138,7 @@ const struct option_spec option_table[] = {
 	  IN("index", "rocksdb"), SETS(export_rocksdb),
 	  .help = "with -r FILE: write a packet index of FILE to DIR: a RocksDB database of flows and of pointers to their packets" },
 	{ .group = "Packet output", .name = "index-memory-mb", .kind = OPTION_NUMBER, .argument = "N", .unit = "MiB",
-	  IN("index", "memory_mb"), SETS(index_memory_bytes), .fallback = "256", RANGE(1, 65536), .scale = 1ULL << 20,
+	  IN("index", "memory_mb"), SETS(index_memory_bytes), .fallback = "1024", RANGE(1, 65536), .scale = 1ULL << 20,
 	  .help = "memory for pointers that are not in an index yet, 32 bytes a packet; a capture that fits is indexed fastest" },
 
 	/* ---- */

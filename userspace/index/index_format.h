@@ -43,6 +43,16 @@ struct __attribute__((packed)) index_flow {
 };
 _Static_assert(sizeof(struct index_flow) == 40 && offsetof(struct index_flow, first_ms) == 12, "the layout is the file's");
 
+/* To a record of the same key, which may be empty, what came later. */
+static inline void index_flow_add(struct index_flow *sum, const struct index_flow *flow)
+{
+	sum->first_ms = sum->packets && sum->first_ms < flow->first_ms ? sum->first_ms : flow->first_ms;
+	sum->last_ms = sum->packets && sum->last_ms > flow->last_ms ? sum->last_ms : flow->last_ms;
+	sum->octets += flow->octets;
+	sum->packets += flow->packets;
+	sum->blocks += flow->blocks;
+}
+
 /* A part of a frame; 0, 0: the frame has no such part. */
 struct index_range {
 	int32_t start; /* from the beginning of the frame's data */

@@ -7,22 +7,14 @@
 
 /* --- flows ----------------------------------------------------------------------------------------------------------- */
 
-static void flow_add(struct index_flow *sum, const char *value, size_t bytes)
+static void value_add(struct index_flow *sum, const char *value, size_t bytes)
 {
 	struct index_flow flow;
 
 	if (bytes != sizeof(flow))
 		return; /* not ours: it cannot be added */
 	memcpy(&flow, value, sizeof(flow));
-	if (sum->packets == 0) {
-		*sum = flow;
-		return;
-	}
-	sum->octets += flow.octets;
-	sum->packets += flow.packets;
-	sum->first_ms = flow.first_ms < sum->first_ms ? flow.first_ms : sum->first_ms;
-	sum->last_ms = flow.last_ms > sum->last_ms ? flow.last_ms : sum->last_ms;
-	sum->blocks += flow.blocks;
+	index_flow_add(sum, &flow);
 }
 
 static char *flows_sum(const char *old, size_t old_bytes, const char *const *values, const size_t *bytes, int n,
@@ -35,9 +27,9 @@ static char *flows_sum(const char *old, size_t old_bytes, const char *const *val
 	if (!made)
 		return NULL;
 	if (old)
-		flow_add(&sum, old, old_bytes);
+		value_add(&sum, old, old_bytes);
 	for (int i = 0; i < n; i++)
-		flow_add(&sum, values[i], bytes[i]);
+		value_add(&sum, values[i], bytes[i]);
 	memcpy(made, &sum, sizeof(sum));
 	*sum_bytes = sizeof(sum);
 	return made;

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +22,6 @@ struct index_store {
 	rocksdb_envoptions_t *env;
 	rocksdb_ingestexternalfileoptions_t *ingest;
 	uint64_t rounds;
-	char *value; /* of one key, as long as needed */
-	size_t value_room;
 };
 
 /* --- the directory --------------------------------------------------------------------------------------------------- */
@@ -62,7 +61,11 @@ int index_store_check(const char *path)
 	return -EEXIST;
 }
 
-static const char *const new_files[] = { "packets.new", "flows.new" };
+/* A round of many flows is made in two parts at once: for that is the time when the lanes are done, or wait. */
+#define PARTS           2
+#define PARTS_COUNT_MIN 10000
+
+static const char *const new_files[2 * PARTS] = { "packets.0.new", "flows.0.new", "packets.1.new", "flows.1.new" };
 
 static bool file_path(char path[PATH_MAX], const char *directory, const char *name)
 {
@@ -148,113 +151,197 @@ void index_store_close(struct index_store *store)
 		rocksdb_envoptions_destroy(store->env);
 	if (store->ingest)
 		rocksdb_ingestexternalfileoptions_destroy(store->ingest);
-	free(store->value);
 	free(store->path);
 	free(store);
 }
 
 /* --- rounds ---------------------------------------------------------------------------------------------------------- */
 
-/* One key and its value in the file at hand. */
-typedef bool value_fn(struct index_store *store, const struct index_table *table, const struct index_round_flow *flow,
-	const char **value, size_t *bytes);
+/* A file for each family, to which the same keys are added. */
+struct pair {
+	char packets[PATH_MAX], flows[PATH_MAX];
+	rocksdb_sstfilewriter_t *packets_writer, *flows_writer;
+	bool merge;
+	char *error; /* RocksDB's */
+};
 
-static bool packets_value(struct index_store *store, const struct index_table *table, const struct index_round_flow *flow,
-	const char **value, size_t *bytes)
+static int pair_open(struct pair *pair, struct index_store *store, unsigned number)
+{
+	memset(pair, 0, sizeof(*pair));
+	if (!file_path(pair->packets, store->path, new_files[2 * number]) ||
+		!file_path(pair->flows, store->path, new_files[2 * number + 1]))
+		return -ENAMETOOLONG;
+	pair->merge = store->rounds > 0;
+	pair->packets_writer = rocksdb_sstfilewriter_create(store->env, store->db.options[FAMILY_PACKETS]);
+	pair->flows_writer = rocksdb_sstfilewriter_create(store->env, store->db.options[FAMILY_FLOWS]);
+	rocksdb_sstfilewriter_open(pair->packets_writer, pair->packets, &pair->error);
+	if (!pair->error)
+		rocksdb_sstfilewriter_open(pair->flows_writer, pair->flows, &pair->error);
+	return 0;
+}
+
+static void pair_put(
+	struct pair *pair, const struct index_key *key, const struct index_flow *record, const char *value, size_t bytes)
+{
+	void (*put)(rocksdb_sstfilewriter_t *, const char *, size_t, const char *, size_t, char **) =
+		pair->merge ? rocksdb_sstfilewriter_merge : rocksdb_sstfilewriter_put;
+
+	if (!pair->error)
+		put(pair->packets_writer, (const char *)key, sizeof(*key), value, bytes, &pair->error);
+	if (!pair->error)
+		put(pair->flows_writer, (const char *)key, sizeof(*key), (const char *)record, sizeof(*record), &pair->error);
+}
+
+/* `error`: 0, or why the files are of no use. Returns it, or what RocksDB found. */
+static int pair_close(struct pair *pair, const struct index_store *store, int error)
+{
+	if (!error && !pair->error)
+		rocksdb_sstfilewriter_finish(pair->packets_writer, &pair->error);
+	if (!error && !pair->error)
+		rocksdb_sstfilewriter_finish(pair->flows_writer, &pair->error);
+	rocksdb_sstfilewriter_destroy(pair->packets_writer);
+	rocksdb_sstfilewriter_destroy(pair->flows_writer);
+	if (pair->error)
+		error = index_db_error("cannot write to", store->path, &pair->error);
+	return error;
+}
+
+/* A part of the round, of neighbouring keys, which a thread makes into a pair of files. */
+struct part {
+	struct index_store *store;
+	const struct index_table *table;
+	uint64_t from, to;
+	struct pair pair;
+	char *value; /* of one key, as long as needed */
+	size_t value_room;
+	int error;
+};
+
+/* The packets of a flow as the database has them. False: no memory. */
+static bool part_value(struct part *part, const struct index_round_flow *flow, const char **value, size_t *bytes)
 {
 	size_t wanted = INDEX_COUNT_BYTES + (size_t)flow->record.packets * sizeof(struct index_packet);
 	const size_t skew = sizeof(uint64_t) - INDEX_COUNT_BYTES; /* so that the packets, behind the count, are aligned */
 
-	if (wanted + skew > store->value_room) {
-		char *more = realloc(store->value, 2 * wanted + skew);
+	if (wanted + skew > part->value_room) {
+		char *more = realloc(part->value, 2 * wanted + skew);
 		if (!more)
 			return false;
-		store->value = more;
-		store->value_room = 2 * wanted + skew;
+		part->value = more;
+		part->value_room = 2 * wanted + skew;
 	}
 	int32_t count = (int32_t)flow->record.packets;
-	memcpy(store->value + skew, &count, sizeof(count));
-	index_round_packets(table, flow, (struct index_packet *)(void *)(store->value + skew + INDEX_COUNT_BYTES));
-	*value = store->value + skew;
+	memcpy(part->value + skew, &count, sizeof(count));
+	index_round_packets(part->table, flow, (struct index_packet *)(void *)(part->value + skew + INDEX_COUNT_BYTES));
+	*value = part->value + skew;
 	*bytes = wanted;
 	return true;
 }
 
-static bool flows_value(struct index_store *store, const struct index_table *table, const struct index_round_flow *flow,
-	const char **value, size_t *bytes)
+static int part_fill(struct part *part)
 {
-	(void)store, (void)table;
-	*value = (const char *)&flow->record;
-	*bytes = sizeof(flow->record);
-	return true;
-}
-
-static int file_fill(struct index_store *store, rocksdb_sstfilewriter_t *writer, const struct index_table *table, uint64_t count,
-	value_fn *value_of, char **error)
-{
-	for (uint64_t i = 0; i < count && !*error; i++) {
+	for (uint64_t i = part->from; i < part->to && !part->pair.error; i++) {
 		struct index_round_flow flow;
 		const char *value;
 		size_t bytes;
-		index_round_flow(table, i, &flow);
-		if (!value_of(store, table, &flow, &value, &bytes)) {
+		index_round_flow(part->table, i, &flow);
+		if (!part_value(part, &flow, &value, &bytes)) {
 			log_error("index: no memory for a flow of %u packets", flow.record.packets);
 			return -ENOMEM;
 		}
-		if (store->rounds == 0)
-			rocksdb_sstfilewriter_put(writer, (const char *)flow.key, sizeof(*flow.key), value, bytes, error);
-		else
-			rocksdb_sstfilewriter_merge(writer, (const char *)flow.key, sizeof(*flow.key), value, bytes, error);
+		pair_put(&part->pair, flow.key, &flow.record, value, bytes);
 	}
 	return 0;
 }
 
-static int file_make(struct index_store *store, enum index_family family, const char *path, const struct index_table *table,
-	uint64_t count, value_fn *value_of)
+static void *part_make(void *argument)
 {
-	rocksdb_sstfilewriter_t *writer = rocksdb_sstfilewriter_create(store->env, store->db.options[family]);
-	char *error = NULL;
-	int result = 0;
+	struct part *part = argument;
 
-	rocksdb_sstfilewriter_open(writer, path, &error);
-	if (!error)
-		result = file_fill(store, writer, table, count, value_of, &error);
-	if (!error && !result)
-		rocksdb_sstfilewriter_finish(writer, &error);
-	rocksdb_sstfilewriter_destroy(writer);
-	return result ? result : index_db_error("cannot write to", store->path, &error);
+	part->error = pair_close(&part->pair, part->store, part_fill(part));
+	free(part->value);
+	return NULL;
 }
 
-static int file_ingest(struct index_store *store, enum index_family family, const char *path)
+static int parts_ingest(struct index_store *store, enum index_family family, const char *const *paths, unsigned n)
 {
 	char *error = NULL;
 
-	rocksdb_ingest_external_file_cf(store->db.db, store->db.family[family], &path, 1, store->ingest, &error);
+	rocksdb_ingest_external_file_cf(store->db.db, store->db.family[family], paths, n, store->ingest, &error);
 	return index_db_error("cannot write to", store->path, &error);
+}
+
+/* Part 0 on this thread. */
+static int parts_make(struct part *parts, unsigned n)
+{
+	pthread_t thread;
+	bool helped = n > 1 && pthread_create(&thread, NULL, part_make, &parts[1]) == 0;
+
+	part_make(&parts[0]);
+	if (helped)
+		pthread_join(thread, NULL);
+	else if (n > 1)
+		part_make(&parts[1]);
+	return parts[0].error ? parts[0].error : parts[n - 1].error;
+}
+
+/* Into the database; after an error the files go. */
+static int pairs_ingest(struct index_store *store, struct pair *const *pairs, unsigned n, int error)
+{
+	const char *packets[PARTS], *flows[PARTS];
+
+	for (unsigned i = 0; i < n; i++) {
+		packets[i] = pairs[i]->packets;
+		flows[i] = pairs[i]->flows;
+	}
+	if (!error)
+		error = parts_ingest(store, FAMILY_PACKETS, packets, n);
+	if (!error)
+		error = parts_ingest(store, FAMILY_FLOWS, flows, n);
+	for (unsigned i = 0; error && i < n; i++) {
+		unlink(packets[i]);
+		unlink(flows[i]);
+	}
+	store->rounds += !error;
+	return error;
 }
 
 int index_store_write(struct index_store *store, const struct index_table *table, uint64_t count)
 {
-	char packets[PATH_MAX], flows[PATH_MAX];
+	unsigned n = count < PARTS_COUNT_MIN ? 1 : PARTS;
+	struct part *parts = count ? calloc(PARTS, sizeof(*parts)) : NULL;
+	struct pair *pairs[PARTS];
+	int error = 0;
 
 	if (count == 0)
 		return 0;
-	if (!file_path(packets, store->path, new_files[0]) || !file_path(flows, store->path, new_files[1]))
-		return -ENAMETOOLONG;
-	int error = file_make(store, FAMILY_PACKETS, packets, table, count, packets_value);
-	if (!error)
-		error = file_make(store, FAMILY_FLOWS, flows, table, count, flows_value);
-	if (!error)
-		error = file_ingest(store, FAMILY_PACKETS, packets);
-	if (!error)
-		error = file_ingest(store, FAMILY_FLOWS, flows);
-	if (error) {
-		unlink(packets);
-		unlink(flows);
-		return error;
+	if (!parts)
+		return -ENOMEM;
+	for (unsigned i = 0; i < n && !error; i++) {
+		parts[i] = (struct part){ .store = store, .table = table, .from = count * i / n, .to = count * (i + 1) / n };
+		pairs[i] = &parts[i].pair;
+		error = pair_open(pairs[i], store, i);
 	}
-	store->rounds++;
-	return 0;
+	if (!error)
+		error = pairs_ingest(store, pairs, n, parts_make(parts, n));
+	free(parts);
+	return error;
+}
+
+int index_store_write_runs(struct index_store *store, struct index_runs *runs)
+{
+	struct pair pair, *pairs[1] = { &pair };
+	struct index_key key;
+	struct index_flow record;
+	const char *value;
+	size_t bytes;
+	int more = 1, error = pair_open(&pair, store, 0);
+
+	if (error)
+		return error;
+	while (!pair.error && (more = index_runs_next(runs, &key, &record, &value, &bytes)) > 0)
+		pair_put(&pair, &key, &record, value, bytes);
+	return pairs_ingest(store, pairs, 1, pair_close(&pair, store, more < 0 ? more : 0));
 }
 
 uint64_t index_store_rounds(const struct index_store *store)

@@ -2,7 +2,7 @@
  * An index on its way to the disk. Flows come in rounds; a round is written as a sorted file per column family, which RocksDB then
  * takes in as a whole: no log, no second copy in memory. The first round of a key is a value, what comes later is merged with it.
  *
- *   table ─▶ round: packets.new, flows.new ─▶ database ─▶ (after the last, if there were several) compaction: one value per key
+ *   table ─▶ round: packets.0.new, flows.0.new, ... ─▶ database ─▶ (after the last, if there were several) compaction: one value per key
  *
  * Packets go in before their flows' records: whatever moment the process dies at, the flows that are listed have their packets.
  * One thread.
@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "index_runs.h"
 #include "index_table.h"
 
 struct index_store;
@@ -24,6 +25,8 @@ int index_store_create(const char *path, bool compacts, struct index_store **sto
 /* Writes the round at hand of the table, of `count` flows. 0 or a negative errno, logged: nothing of it is in the index, or, for lack
  * of space while its records were taken in, only packets. */
 int index_store_write(struct index_store *store, const struct index_table *table, uint64_t count);
+/* Instead, once and into an empty index: all that waits in runs. */
+int index_store_write_runs(struct index_store *store, struct index_runs *runs);
 uint64_t index_store_rounds(const struct index_store *store);
 /* After the last round: values that were written in parts become one, so that readers need no merge operator. */
 int index_store_finish(struct index_store *store);

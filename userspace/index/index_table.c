@@ -10,8 +10,8 @@
 
 #define CELL_BYTES 128
 #define CELL_ITEMS 4
-#define CELL_NONE  0 /* the first cell is not used */
-#define AHEAD      32
+#define CELL_NONE  0  /* the first cell is not used */
+#define STEP       16 /* entries: what DRAM takes, divided by what one entry takes */
 
 /* One value is written in one piece: 2^20 packets are 56 MiB of it. */
 #define FLOW_ITEMS_MAX (1u << 20)
@@ -221,41 +221,46 @@ static inline bool flow_add(struct index_table *table, struct flow_cell *flow, c
 	return true;
 }
 
-static unsigned batch_add(struct index_table *table, const struct index_entry *entries, unsigned n)
+static inline bool entry_add(struct index_table *table, const struct index_entry *entry, uint64_t hash)
 {
-	uint64_t hashes[AHEAD];
+	struct slot *slot = slot_find(table, &entry->key, hash);
+	uint64_t time_ms = entry->item.time_ms;
 
-	for (unsigned i = 0; i < n; i++) {
-		hashes[i] = key_hash(&entries[i].key);
-		__builtin_prefetch(&table->slots[hashes[i] & table->slots_mask]);
-	}
-	for (unsigned i = 0; i < n; i++) {
-		const union cell *cell = &table->cells[table->slots[hashes[i] & table->slots_mask].cell];
-		__builtin_prefetch(cell);
-		__builtin_prefetch(cell->bytes + 64);
-	}
-	for (unsigned i = 0; i < n; i++) {
-		struct slot *slot = slot_find(table, &entries[i].key, hashes[i]);
-		const struct index_item *item = &entries[i].item;
-		if (slot->cell == CELL_NONE ? !flow_begin(table, slot, hashes[i], &entries[i])
-					    : !flow_add(table, &table->cells[slot->cell].flow, item))
-			return i;
-		table->now_ms = item->time_ms > table->now_ms ? item->time_ms : table->now_ms;
-	}
-	return n;
+	if (slot->cell == CELL_NONE ? !flow_begin(table, slot, hash, entry)
+				    : !flow_add(table, &table->cells[slot->cell].flow, &entry->item))
+		return false;
+	table->now_ms = time_ms > table->now_ms ? time_ms : table->now_ms;
+	return true;
 }
 
+static inline void cell_prefetch(const struct index_table *table, uint32_t cell)
+{
+	__builtin_prefetch(&table->cells[cell]);
+	__builtin_prefetch(table->cells[cell].bytes + 64);
+}
+
+/* Slot, flow and last items of an entry are three misses, one after the other: so at each step four entries are looked at, the first to
+ * ask for its slot, the next, whose slot has come, for its flow, and so on. */
 unsigned index_table_add(struct index_table *table, const struct index_entry *entries, unsigned n)
 {
-	unsigned done = 0;
+	uint64_t hashes[4 * STEP];
 
-	while (done < n) {
-		unsigned batch = n - done < AHEAD ? n - done : AHEAD, added = batch_add(table, entries + done, batch);
-		done += added;
-		if (added < batch)
-			break;
+	for (unsigned i = 0; i < n + 3 * STEP; i++) {
+		if (i < n) {
+			uint64_t hash = key_hash(&entries[i].key);
+			hashes[i % (4 * STEP)] = hash;
+			__builtin_prefetch(&table->slots[hash & table->slots_mask]);
+		}
+		if (i >= STEP && i < n + STEP)
+			cell_prefetch(table, table->slots[hashes[(i - STEP) % (4 * STEP)] & table->slots_mask].cell);
+		if (i >= 2 * STEP && i < n + 2 * STEP) {
+			uint32_t cell = table->slots[hashes[(i - 2 * STEP) % (4 * STEP)] & table->slots_mask].cell;
+			cell_prefetch(table, table->cells[cell].flow.tail);
+		}
+		if (i >= 3 * STEP && !entry_add(table, &entries[i - 3 * STEP], hashes[(i - 3 * STEP) % (4 * STEP)]))
+			return i - 3 * STEP;
 	}
-	return done;
+	return n;
 }
 
 uint64_t index_table_now_ms(const struct index_table *table)
@@ -274,43 +279,110 @@ static void round_key_make(const struct index_key *key, uint32_t cell, struct ro
 		made->low = (uint64_t)load_be32(key->destination) << 32 | load_be32(&key->source_port);
 }
 
-static int round_key_compare(const void *x, const void *y, void *context)
+static inline bool round_key_before(const struct index_table *table, const struct round_key *a, const struct round_key *b)
 {
-	const struct index_table *table = context;
-	const struct round_key *a = x, *b = y;
-
 	if (a->high != b->high)
-		return a->high < b->high ? -1 : 1;
+		return a->high < b->high;
 	if (a->v4 && b->v4)
-		return (a->low > b->low) - (a->low < b->low);
-	return memcmp(&table->cells[a->cell].flow.key, &table->cells[b->cell].flow.key, sizeof(struct index_key));
+		return a->low < b->low;
+	return memcmp(&table->cells[a->cell].flow.key, &table->cells[b->cell].flow.key, sizeof(struct index_key)) < 0;
+}
+
+/* Runs of RUN keys by insertion, then merged from one array into the other: twice as fast as qsort(), which calls to compare. */
+#define RUN 8
+
+static void runs_sort(const struct index_table *table, struct round_key *keys, uint64_t count)
+{
+	for (uint64_t start = 0; start < count; start += RUN) {
+		uint64_t end = start + RUN < count ? start + RUN : count;
+		for (uint64_t i = start + 1; i < end; i++) {
+			struct round_key key = keys[i];
+			uint64_t at = i;
+			for (; at > start && round_key_before(table, &key, &keys[at - 1]); at--)
+				keys[at] = keys[at - 1];
+			keys[at] = key;
+		}
+	}
+}
+
+static void runs_merge(
+	const struct index_table *table, const struct round_key *from, struct round_key *to, uint64_t count, uint64_t run)
+{
+	for (uint64_t start = 0; start < count; start += 2 * run) {
+		uint64_t middle = start + run < count ? start + run : count;
+		uint64_t end = middle + run < count ? middle + run : count, a = start, b = middle;
+		for (uint64_t at = start; at < end; at++) {
+			bool take_b = b < end && (a == middle || round_key_before(table, &from[b], &from[a]));
+			to[at] = take_b ? from[b] : from[a];
+			b += take_b;
+			a += !take_b;
+		}
+	}
+}
+
+static int round_sort(struct index_table *table)
+{
+	struct round_key *other = malloc((table->round_count ? table->round_count : 1) * sizeof(*other));
+
+	if (!other)
+		return -ENOMEM;
+	runs_sort(table, table->round, table->round_count);
+	for (uint64_t run = RUN; run < table->round_count; run *= 2) {
+		runs_merge(table, table->round, other, table->round_count, run);
+		struct round_key *swap = table->round;
+		table->round = other;
+		other = swap;
+	}
+	free(other);
+	return 0;
+}
+
+static inline void round_take(struct index_table *table, uint32_t cell, bool all)
+{
+	const struct flow_cell *flow = &table->cells[cell].flow;
+
+	if (all || piece_over(table, flow, table->now_ms))
+		round_key_make(&flow->key, cell, &table->round[table->round_count++]);
+}
+
+/* Many flows are found in the slots, for there one look does not wait for the one before; few in their list. */
+static void round_gather(struct index_table *table, bool all)
+{
+	if (table->flows > table->slots_mask / 64) {
+		for (uint64_t i = 0; i <= table->slots_mask; i++) {
+			if (i + STEP <= table->slots_mask)
+				__builtin_prefetch(&table->cells[table->slots[i + STEP].cell]);
+			if (table->slots[i].cell != CELL_NONE)
+				round_take(table, table->slots[i].cell, all);
+		}
+	} else {
+		for (uint32_t cell = table->first_flow; cell != CELL_NONE; cell = table->cells[cell].flow.next_flow)
+			round_take(table, cell, all);
+	}
 }
 
 int64_t index_round_begin(struct index_table *table, bool all)
 {
-	uint64_t count = 0;
-
+	table->round_count = 0;
 	table->round = malloc((table->flows ? table->flows : 1) * sizeof(*table->round));
 	if (!table->round)
 		return -ENOMEM;
-	for (uint32_t cell = table->first_flow; cell != CELL_NONE; cell = table->cells[cell].flow.next_flow) {
-		const struct flow_cell *flow = &table->cells[cell].flow;
-		if (all || piece_over(table, flow, table->now_ms))
-			round_key_make(&flow->key, cell, &table->round[count++]);
+	round_gather(table, all);
+	if (round_sort(table)) {
+		free(table->round);
+		table->round = NULL;
+		return -ENOMEM;
 	}
-	qsort_r(table->round, count, sizeof(*table->round), round_key_compare, table);
-	table->round_count = count;
-	return (int64_t)count;
+	return (int64_t)table->round_count;
 }
 
 void index_round_flow(const struct index_table *table, uint64_t i, struct index_round_flow *flow)
 {
 	const struct flow_cell *cell = &table->cells[table->round[i].cell].flow;
 
-	if (i + AHEAD / 2 < table->round_count) {
-		const union cell *next = &table->cells[table->round[i + AHEAD / 2].cell];
-		__builtin_prefetch(next);
-		__builtin_prefetch(next->bytes + 64);
+	if (i + STEP < table->round_count) {
+		cell_prefetch(table, table->round[i + STEP].cell);
+		cell_prefetch(table, table->cells[table->round[i + STEP / 2].cell].flow.head);
 	}
 	flow->key = &cell->key;
 	flow->cell = table->round[i].cell;
@@ -323,20 +395,47 @@ void index_round_flow(const struct index_table *table, uint64_t i, struct index_
 	};
 }
 
+/* The next items of a flow, at most CELL_ITEMS that lie together; `left` are still to come. NULL: those were all. */
+struct items_walk {
+	const struct index_table *table;
+	uint32_t left, next;
+};
+
+static inline const struct index_item *items_next(struct items_walk *walk, unsigned *n)
+{
+	if (walk->left == 0)
+		return NULL;
+	const struct item_cell *cell = &walk->table->cells[walk->next].items;
+	*n = walk->left < CELL_ITEMS ? walk->left : CELL_ITEMS;
+	walk->left -= *n;
+	walk->next = cell->next;
+	return cell->items;
+}
+
 void index_round_packets(const struct index_table *table, const struct index_round_flow *flow, struct index_packet *packets)
 {
 	const struct flow_cell *cell = &table->cells[flow->cell].flow;
-	uint32_t left = cell->packets - 1, at = cell->head;
+	struct items_walk walk = { table, cell->packets - 1, cell->head };
+	const struct index_item *items;
+	unsigned n;
 
 	index_item_expand(&cell->item, packets++);
-	while (left > 0) {
-		const struct item_cell *items = &table->cells[at].items;
-		unsigned n = left < CELL_ITEMS ? left : CELL_ITEMS;
+	while ((items = items_next(&walk, &n))) {
 		for (unsigned i = 0; i < n; i++)
-			index_item_expand(&items->items[i], packets++);
-		left -= n;
-		at = items->next;
+			index_item_expand(&items[i], packets++);
 	}
+}
+
+void index_round_items(const struct index_table *table, const struct index_round_flow *flow, struct index_item *copy)
+{
+	const struct flow_cell *cell = &table->cells[flow->cell].flow;
+	struct items_walk walk = { table, cell->packets - 1, cell->head };
+	const struct index_item *items;
+	unsigned n;
+
+	*copy++ = cell->item;
+	for (; (items = items_next(&walk, &n)); copy += n)
+		memcpy(copy, items, n * sizeof(*items));
 }
 
 static void flow_give(struct index_table *table, uint32_t cell)

@@ -48,6 +48,8 @@ int64_t index_round_begin(struct index_table *table, bool all);
 void index_round_flow(const struct index_table *table, uint64_t i, struct index_round_flow *flow);
 /* Its record.packets packets, as they came. */
 void index_round_packets(const struct index_table *table, const struct index_round_flow *flow, struct index_packet *packets);
+/* The same, as they wait in memory. */
+void index_round_items(const struct index_table *table, const struct index_round_flow *flow, struct index_item *items);
 void index_round_end(struct index_table *table);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "index_info.h"
+#include "index_runs.h"
 #include "index_store.h"
 #include "index_table.h"
 #include "log.h"
@@ -21,6 +22,8 @@ struct index_writer {
 	/* the index at hand */
 	char *path;
 	struct index_store *store; /* NULL: none, or it failed */
+	struct index_runs *runs;   /* NULL: none */
+	bool ending;               /* nothing more comes */
 	struct index_info info;
 	uint64_t pending; /* in the table */
 	uint64_t round_ms;
@@ -50,6 +53,7 @@ void index_writer_destroy(struct index_writer *writer)
 {
 	if (!writer)
 		return;
+	index_runs_destroy(writer->runs);
 	index_store_close(writer->store);
 	index_table_destroy(writer->table);
 	free(writer->path);
@@ -66,6 +70,21 @@ static void writer_fail(struct index_writer *writer, int error)
 	index_store_close(writer->store);
 	writer->store = NULL;
 	log_warning("index: \"%s\" is not complete; the capture is not affected", writer->path);
+}
+
+/* Of a live capture to the database, so that a crash leaves what was written. Of a file only if that is all: else it waits for the
+ * rest. */
+static int round_write(struct index_writer *writer, uint64_t count)
+{
+	if (writer->options.live || (writer->ending && !writer->runs))
+		return index_store_write(writer->store, writer->table, count);
+	if (!writer->runs)
+		writer->runs = index_runs_create(writer->path);
+	if (!writer->runs) {
+		log_error("index: no memory");
+		return -ENOMEM;
+	}
+	return index_runs_add(writer->runs, writer->table, count);
 }
 
 /* Writes flows, and takes them out of the table. */
@@ -86,7 +105,7 @@ static void writer_round(struct index_writer *writer, bool all)
 		packets += flow.record.packets;
 	}
 	if (writer->store)
-		error = index_store_write(writer->store, writer->table, (uint64_t)count);
+		error = round_write(writer, (uint64_t)count);
 	index_round_end(writer->table);
 	if (error) {
 		writer_fail(writer, error);
@@ -102,6 +121,7 @@ int index_writer_begin(struct index_writer *writer, const char *path, const char
 	memset(&writer->info, 0, sizeof(writer->info));
 	writer->pending = 0;
 	writer->round_ms = 0;
+	writer->ending = false;
 	writer->error = 0;
 	free(writer->path);
 	writer->path = strdup(path);
@@ -141,7 +161,18 @@ void index_writer_add(struct index_writer *writer, const struct index_entry *ent
 void index_writer_end(struct index_writer *writer, uint64_t capture_bytes, uint64_t frames, uint64_t first_ns, bool whole,
 	struct index_report *report)
 {
+	writer->ending = true;
 	writer_round(writer, true);
+	if (writer->store && writer->runs) {
+		int error = index_store_write_runs(writer->store, writer->runs);
+		if (error) {
+			writer->info.lost += writer->info.packets;
+			writer->info.packets = 0;
+			writer_fail(writer, error);
+		}
+	}
+	index_runs_destroy(writer->runs);
+	writer->runs = NULL;
 	if (writer->store) {
 		writer->error = index_store_finish(writer->store);
 		if (writer->error)
