@@ -126,6 +126,11 @@ static void capture_index(struct index_follow *follow, struct capture *capture)
 	uint64_t bytes = 0;
 
 	follow->frames = follow->first_ns = 0;
+	/* Rotation with --write-pcap-max-files was faster: there is nothing left to point into. */
+	if (access(capture->path, F_OK) < 0 && errno == ENOENT) {
+		free(path);
+		return;
+	}
 	if (!path) {
 		log_error("index: no memory for the index of \"%s\"", capture->path);
 		follow->report.error = follow->report.error ? follow->report.error : -ENOMEM;

@@ -1,0 +1,200 @@
+/* The table of an index: what comes out is what went in, by key and in order, whatever the memory and the rounds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "index_table.h"
+
+#define MIB ((uint64_t)1 << 20)
+
+static struct index_entry entry_of(unsigned flow, uint32_t number, uint64_t time_ms)
+{
+	struct index_entry entry = { .key = { .protocol = flow % 2 ? 17 : 6,
+					     .family = flow % 3 ? INDEX_FAMILY_IPV4 : INDEX_FAMILY_IPV6 } };
+
+	memcpy(entry.key.source, &flow, sizeof(flow));
+	if (entry.key.family == INDEX_FAMILY_IPV6)
+		memset(entry.key.source + 4, (int)(flow % 7), 12);
+	entry.key.source_port = (uint16_t)(flow * 7);
+	entry.item = (struct index_item){ .number = number,
+		.offset = 1000 + number,
+		.length = 60 + flow % 5,
+		.time_ms = time_ms,
+		.network = 14,
+		.network_count = 46 };
+	return entry;
+}
+
+static struct index_table *table_make(uint64_t bytes, uint64_t idle_ms, uint64_t active_ms)
+{
+	struct index_table_options options = { .bytes = bytes, .idle_ms = idle_ms, .active_ms = active_ms };
+	struct index_table *table = index_table_create(&options);
+
+	assert_non_null(table);
+	return table;
+}
+
+static void add(struct index_table *table, unsigned flow, uint32_t number, uint64_t time_ms)
+{
+	struct index_entry entry = entry_of(flow, number, time_ms);
+
+	assert_int_equal(index_table_add(table, &entry, 1), 1);
+}
+
+/* The packets of the i-th flow; the caller frees them. */
+static struct index_packet *packets_of(struct index_table *table, uint64_t i, struct index_round_flow *flow)
+{
+	index_round_flow(table, i, flow);
+	struct index_packet *packets = malloc(flow->record.packets * sizeof(*packets)); /* exact: ASan sees one too many */
+	index_round_packets(table, flow, packets);
+	return packets;
+}
+
+static void flows__when_many_in_turn__then_each_has_its_packets_and_keys_ascend(void **context)
+{
+	(void)context;
+	enum { FLOWS = 3000, TURNS = 11 };
+	struct index_table *table = table_make(16 * MIB, 60000, 300000);
+	struct index_entry *entries = malloc(FLOWS * sizeof(*entries));
+	struct index_round_flow flow;
+	struct index_key last = { 0 };
+
+	for (unsigned turn = 0; turn < TURNS; turn++) {
+		for (unsigned i = 0; i < FLOWS; i++)
+			entries[i] = entry_of(i, turn * FLOWS + i + 1, 1000 + turn);
+		assert_int_equal(index_table_add(table, entries, FLOWS), FLOWS);
+	}
+	assert_int_equal(index_round_begin(table, true), FLOWS);
+	for (unsigned i = 0; i < FLOWS; i++) {
+		struct index_packet *packets = packets_of(table, i, &flow);
+		assert_true(i == 0 || memcmp(&last, flow.key, sizeof(last)) < 0);
+		last = *flow.key;
+		assert_int_equal(flow.record.packets, TURNS);
+		assert_int_equal(flow.record.octets, TURNS * packets[0].length);
+		assert_int_equal(flow.record.first_ms, 1000);
+		assert_int_equal(flow.record.last_ms, 1000 + TURNS - 1);
+		assert_int_equal(flow.record.blocks, 1);
+		for (unsigned turn = 0; turn < TURNS; turn++) {
+			assert_int_equal(packets[turn].number, packets[0].number + turn * FLOWS);
+			assert_int_equal(packets[turn].offset, 1000 + packets[turn].number);
+		}
+		free(packets);
+	}
+	index_round_end(table);
+	assert_int_equal(index_round_begin(table, true), 0);
+	index_round_end(table);
+	free(entries);
+	index_table_destroy(table);
+}
+
+static void memory__when_used_up__then_says_so_and_goes_on_after_a_round(void **context)
+{
+	(void)context;
+	struct index_table *table = table_make(1, 60000, 300000); /* the least there is */
+	struct index_entry entries[64];
+	uint32_t number = 0;
+
+	for (unsigned round = 0; round < 3; round++) {
+		uint32_t in_round = 0;
+		unsigned added;
+		do {
+			for (unsigned i = 0; i < 64; i++)
+				entries[i] = entry_of((number + i) % 500, number + i + 1, 1000);
+			added = index_table_add(table, entries, 64);
+			number += added;
+			in_round += added;
+		} while (added == 64);
+		int64_t count = index_round_begin(table, true);
+		struct index_round_flow flow;
+		uint64_t packets = 0;
+		for (int64_t i = 0; i < count; i++) {
+			index_round_flow(table, (uint64_t)i, &flow);
+			packets += flow.record.packets;
+		}
+		assert_int_equal(packets, in_round);
+		assert_true(in_round > 1000);
+		index_round_end(table);
+	}
+	index_table_destroy(table);
+}
+
+static void partial_round__when_some_flows_are_over__then_those_leave_and_the_others_stay(void **context)
+{
+	(void)context;
+	enum { FLOWS = 1000 };
+	struct index_table *table = table_make(16 * MIB, 60000, 300000);
+	struct index_round_flow flow;
+
+	for (unsigned i = 0; i < FLOWS; i++)
+		add(table, i, i + 1, 1000);
+	for (unsigned i = 0; i < FLOWS; i += 2)
+		add(table, i, FLOWS + i + 1, 61001); /* the odd ones have been silent for longer than a minute */
+	assert_int_equal(index_round_begin(table, false), FLOWS / 2);
+	for (unsigned i = 0; i < FLOWS / 2; i++) {
+		index_round_flow(table, i, &flow);
+		assert_int_equal(flow.record.packets, 1);
+	}
+	index_round_end(table);
+	/* What stayed is found again, what left begins anew. */
+	for (unsigned i = 0; i < FLOWS; i++)
+		add(table, i, 3 * FLOWS + i + 1, 61002);
+	assert_int_equal(index_round_begin(table, true), FLOWS);
+	uint64_t packets = 0, blocks = 0;
+	for (unsigned i = 0; i < FLOWS; i++) {
+		index_round_flow(table, i, &flow);
+		packets += flow.record.packets;
+		blocks += flow.record.blocks;
+	}
+	assert_int_equal(packets, FLOWS + 2 * FLOWS / 2);
+	assert_int_equal(blocks, FLOWS + FLOWS / 2); /* the even ones were silent for a minute and a millisecond, too */
+	index_round_end(table);
+	index_table_destroy(table);
+}
+
+static void blocks__when_silent_or_long__then_one_more(void **context)
+{
+	(void)context;
+	static const struct {
+		uint64_t times[5]; /* 0: no more */
+		uint32_t blocks;
+		uint64_t first, last;
+	} rows[] = {
+		{ { 1000 }, 1, 1000, 1000 },
+		{ { 1000, 61000 }, 1, 1000, 61000 },
+		{ { 1000, 61001 }, 2, 1000, 61001 },
+		{ { 1000, 900, 60950 }, 1, 900, 60950 }, /* times that step back */
+		{ { 1000, 51000, 101000, 151000, 200999 }, 1, 1000, 200999 },
+		{ { 1000, 51000, 101000, 151000, 201001 }, 2, 1000, 201001 },
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct index_table *table = table_make(MIB, 60000, 200000);
+		struct index_round_flow flow;
+		for (unsigned n = 0; n < 5 && rows[i].times[n]; n++)
+			add(table, 1, n + 1, rows[i].times[n]);
+		assert_int_equal(index_round_begin(table, true), 1);
+		index_round_flow(table, 0, &flow);
+		assert_int_equal(flow.record.blocks, rows[i].blocks);
+		assert_int_equal(flow.record.first_ms, rows[i].first);
+		assert_int_equal(flow.record.last_ms, rows[i].last);
+		index_round_end(table);
+		index_table_destroy(table);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(flows__when_many_in_turn__then_each_has_its_packets_and_keys_ascend),
+		cmocka_unit_test(memory__when_used_up__then_says_so_and_goes_on_after_a_round),
+		cmocka_unit_test(partial_round__when_some_flows_are_over__then_those_leave_and_the_others_stay),
+		cmocka_unit_test(blocks__when_silent_or_long__then_one_more),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
