@@ -100,45 +100,52 @@ static bool capture_read(struct index_follow *follow, struct pcap_reader *reader
 }
 
 /* Reads the file until it ends. Whether it was read whole. */
-static bool capture_follow(struct index_follow *follow, struct capture *capture, uint64_t *bytes)
+static bool capture_follow(struct index_follow *follow, struct capture *capture, struct pcap_reader *reader, uint64_t *bytes)
 {
-	struct pcap_reader reader;
 	bool good, ended;
 
-	if (pcap_reader_open(&reader, capture->path, PCAP_BLOCK_BYTES)) {
-		log_warning("index: \"%s\" cannot be read back; it has no index", capture->path);
-		return false;
-	}
 	do {
 		ended = __atomic_load_n(&capture->ended, __ATOMIC_ACQUIRE);
 		*bytes = __atomic_load_n(&capture->bytes, __ATOMIC_ACQUIRE);
-		good = capture_read(follow, &reader, *bytes);
+		good = capture_read(follow, reader, *bytes);
 		if (good && !ended)
 			usleep(NAP_US);
 	} while (good && !ended && !__atomic_load_n(&follow->broken_off, __ATOMIC_RELAXED));
-	pcap_reader_close(&reader);
 	return good && ended && !follow->broken_off;
+}
+
+/* -ENOENT, and no word: rotation with --write-pcap-max-files was faster, there is nothing left to point into. */
+static int capture_open(const struct capture *capture, struct pcap_reader *reader)
+{
+	log_mute(true);
+	int error = pcap_reader_open(reader, capture->path, PCAP_BLOCK_BYTES);
+	log_mute(false);
+	if (!error)
+		return 0;
+	if (access(capture->path, F_OK) < 0 && errno == ENOENT)
+		return -ENOENT;
+	log_error("index: \"%s\" cannot be read back (%s); it has no index", capture->path, strerror(-error));
+	return error;
 }
 
 static void capture_index(struct index_follow *follow, struct capture *capture)
 {
 	char *path = index_path(capture->path);
+	struct pcap_reader reader;
 	uint64_t bytes = 0;
+	int error = path ? capture_open(capture, &reader) : -ENOMEM;
 
 	follow->frames = follow->first_ns = 0;
-	/* Rotation with --write-pcap-max-files was faster: there is nothing left to point into. */
-	if (access(capture->path, F_OK) < 0 && errno == ENOENT) {
+	if (error) {
 		free(path);
-		return;
-	}
-	if (!path) {
-		log_error("index: no memory for the index of \"%s\"", capture->path);
-		follow->report.error = follow->report.error ? follow->report.error : -ENOMEM;
+		if (error != -ENOENT && !follow->report.error)
+			follow->report.error = error;
 		return;
 	}
 	/* After an error the file is read all the same: the packets that are not indexed are counted. */
 	index_writer_begin(follow->writer, path, capture->path);
-	bool whole = capture_follow(follow, capture, &bytes);
+	bool whole = capture_follow(follow, capture, &reader, &bytes);
+	pcap_reader_close(&reader);
 	index_writer_end(follow->writer, bytes, follow->frames, follow->first_ns, whole, &follow->report);
 	if (!whole && !follow->report.error)
 		follow->report.error = -EIO;
