@@ -1,6 +1,7 @@
 #include "attempts.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,7 @@
 struct attempts {
 	uint32_t capacity;
 	uint64_t grace_ns;
-	attempt_failed_fn *on_failed;
+	attempts_failed_fn *on_failed;
 	void *context;
 	uint32_t *heads; /* [2 * capacity], slot + 1 */
 	struct attempt *slots;
@@ -25,7 +26,7 @@ uint64_t attempts_bytes(uint32_t capacity)
 	return (uint64_t)capacity * (2 * sizeof(uint32_t) + sizeof(struct attempt));
 }
 
-int attempts_create(uint32_t capacity, uint64_t grace_ns, attempt_failed_fn *on_failed, void *context, struct attempts **result)
+int attempts_create(uint32_t capacity, uint64_t grace_ns, attempts_failed_fn *on_failed, void *context, struct attempts **result)
 {
 	struct attempts *attempts = calloc(1, sizeof(*attempts));
 
@@ -74,6 +75,21 @@ void attempts_prefetch(const struct attempts *attempts, uint64_t flow)
 	__builtin_prefetch(attempts_head(attempts, flow));
 }
 
+bool attempts_full(const struct attempts *attempts)
+{
+	return attempts->free_list == NONE && attempts->fresh == attempts->capacity;
+}
+
+void attempts_prefetch_slot(const struct attempts *attempts, uint64_t flow)
+{
+	uint32_t slot = *attempts_head(attempts, flow);
+
+	if (!slot)
+		return;
+	__builtin_prefetch(&attempts->slots[slot - 1], 1);
+	__builtin_prefetch((const char *)(&attempts->slots[slot - 1] + 1) - 1, 1);
+}
+
 static uint32_t attempts_find(const struct attempts *attempts, uint64_t flow)
 {
 	uint32_t at = *attempts_head(attempts, flow);
@@ -110,18 +126,18 @@ static uint32_t attempts_take(struct attempts *attempts)
 
 void attempts_add(struct attempts *attempts, const struct anomaly_event *event, uint64_t now_ns)
 {
+	/* Nothing is looked up then: a flood must not cost more than a packet does. */
+	if (attempts_full(attempts)) {
+		attempts->missed++;
+		return;
+	}
 	uint32_t slot = attempts_find(attempts, event->flow);
-
 	if (slot != NONE) {
 		if (memcmp(attempts->slots[slot].src, event->src, sizeof(event->src)) != 0)
 			attempts_remove(attempts, slot);
 		return;
 	}
 	slot = attempts_take(attempts);
-	if (slot == NONE) {
-		attempts->missed++;
-		return;
-	}
 	struct attempt *attempt = &attempts->slots[slot];
 	uint32_t *head = attempts_head(attempts, event->flow);
 	*attempt = (struct attempt){ .ts_ns = event->ts_ns,
@@ -156,27 +172,42 @@ void attempts_reject(struct attempts *attempts, uint64_t flow)
 		attempts->slots[slot].rejected = 1;
 }
 
-static void attempts_fail_oldest(struct attempts *attempts)
+/* Takes out the oldest, if it has failed by now. */
+static bool attempts_take_failed(struct attempts *attempts, uint64_t now_ns, bool all, struct attempt *failed)
 {
 	uint32_t slot = attempts->oldest;
-	struct attempt failed = attempts->slots[slot];
 
+	if (slot == NONE)
+		return false;
+	const struct attempt *oldest = &attempts->slots[slot];
+	if (!all && !oldest->rejected && now_ns - oldest->now_ns <= attempts->grace_ns)
+		return false;
+	*failed = *oldest;
 	attempts_remove(attempts, slot);
-	attempts->on_failed(attempts->context, &failed);
+	if (attempts->oldest != NONE)
+		__builtin_prefetch(attempts_head(attempts, attempts->slots[attempts->oldest].flow), 1);
+	return true;
+}
+
+static void attempts_fail(struct attempts *attempts, uint64_t now_ns, bool all)
+{
+	struct attempt failed[ATTEMPTS_FAILED];
+	unsigned n;
+
+	do {
+		for (n = 0; n < ATTEMPTS_FAILED && attempts_take_failed(attempts, now_ns, all, &failed[n]); n++)
+			;
+		if (n)
+			attempts->on_failed(attempts->context, failed, n);
+	} while (n == ATTEMPTS_FAILED);
 }
 
 void attempts_advance(struct attempts *attempts, uint64_t now_ns)
 {
-	while (attempts->oldest != NONE) {
-		const struct attempt *oldest = &attempts->slots[attempts->oldest];
-		if (!oldest->rejected && now_ns - oldest->now_ns <= attempts->grace_ns)
-			break;
-		attempts_fail_oldest(attempts);
-	}
+	attempts_fail(attempts, now_ns, false);
 }
 
 void attempts_flush(struct attempts *attempts)
 {
-	while (attempts->oldest != NONE)
-		attempts_fail_oldest(attempts);
+	attempts_fail(attempts, 0, true);
 }

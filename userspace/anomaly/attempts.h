@@ -9,6 +9,7 @@
 #ifndef FLOWLANE_ATTEMPTS_H
 #define FLOWLANE_ATTEMPTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "event.h"
@@ -29,17 +30,22 @@ struct attempt {
 	uint32_t rejected;
 };
 
-typedef void attempt_failed_fn(void *context, const struct attempt *attempt);
+#define ATTEMPTS_FAILED 16 /* are handed out at a time, so that what they touch can be asked for before */
+
+typedef void attempts_failed_fn(void *context, const struct attempt *failed, unsigned n);
 
 struct attempts;
 
 /* capacity: a power of two. 0 or a negative errno. */
-int attempts_create(uint32_t capacity, uint64_t grace_ns, attempt_failed_fn *on_failed, void *context, struct attempts **attempts);
+int attempts_create(uint32_t capacity, uint64_t grace_ns, attempts_failed_fn *on_failed, void *context, struct attempts **attempts);
 void attempts_destroy(struct attempts *attempts); /* accepts NULL */
 uint64_t attempts_bytes(uint32_t capacity);
 uint64_t attempts_missed(const struct attempts *attempts); /* not taken */
 
+/* Asks for the memory that the functions below will touch: first the head of the chain, then, when that has come, what it leads to. */
 void attempts_prefetch(const struct attempts *attempts, uint64_t flow);
+bool attempts_full(const struct attempts *attempts);
+void attempts_prefetch_slot(const struct attempts *attempts, uint64_t flow);
 /* A packet that wants an answer; if it goes against one that waits, it is the answer. */
 void attempts_add(struct attempts *attempts, const struct anomaly_event *event, uint64_t now_ns);
 void attempts_answer(struct attempts *attempts, uint64_t flow);

@@ -18,7 +18,8 @@ typedef void alerts_fn(void *context, const struct alert *alerts, unsigned n);
 /* New flows of the whole link against their own past. */
 struct surge {
 	uint64_t pane;
-	uint64_t flows; /* in this pane */
+	uint64_t start_ns; /* of the pane */
+	uint64_t flows;    /* in it */
 	uint64_t until_ns;
 	double usual; /* EWMA of the panes before */
 	uint32_t panes;
@@ -45,8 +46,8 @@ uint64_t engine_bytes(const struct config *config);
 /* Adds what the engine knows: alerts, and what was lost. */
 void engine_report(const struct engine *engine, struct alert_report *report);
 
-/* An attempt_failed_fn: context is the engine. */
-void engine_attempt_failed(void *context, const struct attempt *attempt);
+/* An attempts_failed_fn: context is the engine. */
+void engine_attempts_failed(void *context, const struct attempt *failed, unsigned n);
 
 /* At most ENGINE_BATCH events. Packet path. */
 #define ENGINE_BATCH 64

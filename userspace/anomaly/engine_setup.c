@@ -106,7 +106,7 @@ static int engine_create_rest(struct engine *engine)
 
 	if (wants_attempts(config))
 		err = attempts_create(
-			keys * ATTEMPTS_PER_KEY, config->scan_grace_ns, engine_attempt_failed, engine, &engine->attempts);
+			keys * ATTEMPTS_PER_KEY, config->scan_grace_ns, engine_attempts_failed, engine, &engine->attempts);
 	if (!err && wants_networks(config))
 		err = networks_create(&networks, &engine->networks);
 	if (!err && wants(config, ALERT_BEACONING))

@@ -9,7 +9,11 @@
 
 #define NONE       UINT32_MAX
 #define KEY_SKETCH (NONE - 1) /* key->head: the key has a sketch, its number is key->tail */
-#define CANDIDATES 8          /* keys looked at when one must go */
+#define WAYS       4          /* keys of a set */
+#define AHEAD      8          /* old entries are asked for so long before they leave */
+#define ADMIT      8          /* newcomers to a full set, of which one gets in */
+#define LONE       0x80       /* in entry->latest: the only one of its key, not in the chains */
+#define CANDIDATES 8          /* sketches looked at when one is wanted */
 #define TRIM       2          /* old entries taken out for each new one: the log empties faster than it fills */
 
 struct tally_entry {
@@ -23,8 +27,8 @@ struct tally_entry {
 		};
 		uint32_t amount[2];
 	};
-	uint32_t latest; /* bit k: no later entry has this element k */
-	uint32_t unused;
+	uint32_t latest;     /* bit k: no later entry has this element k */
+	uint32_t generation; /* the key's: another one, and the key has gone */
 };
 _Static_assert(sizeof(struct tally_entry) == 40, "");
 
@@ -32,9 +36,7 @@ struct tally {
 	struct tally_options options;
 	struct tally_loss loss;
 
-	uint32_t *heads; /* [2 * keys] */
-	struct tally_key *keys;
-	uint32_t keys_fresh, hand;
+	struct tally_key *keys; /* hash 0: free */
 
 	struct tally_entry *log;
 	uint64_t log_head, log_tail; /* positions: count up, slot is position % options.log */
@@ -42,7 +44,8 @@ struct tally {
 
 	uint8_t *sketches;
 	uint32_t *sketches_free;
-	uint32_t sketches_left;
+	uint32_t *sketches_owner; /* index of the key */
+	uint32_t sketches_left, sketches_hand;
 	size_t sketch_bytes;
 };
 
@@ -53,9 +56,9 @@ static size_t tally_heads_bytes(uint32_t entries)
 
 uint64_t tally_bytes(const struct tally_options *options)
 {
-	return tally_heads_bytes(options->keys) + (uint64_t)options->keys * sizeof(struct tally_key) +
-	       (uint64_t)options->log * sizeof(struct tally_entry) + options->elements * tally_heads_bytes(options->log) +
-	       (uint64_t)options->sketches * (sketch_bytes(options->elements) + sizeof(uint32_t));
+	return (uint64_t)options->keys * sizeof(struct tally_key) + (uint64_t)options->log * sizeof(struct tally_entry) +
+	       options->elements * tally_heads_bytes(options->log) +
+	       (uint64_t)options->sketches * (sketch_bytes(options->elements) + 2 * sizeof(uint32_t));
 }
 
 /* Head tables hold slot + 1, so that the arena's zeroes mean: empty. */
@@ -68,12 +71,12 @@ int tally_create(const struct tally_options *options, struct tally **result)
 	tally->options = *options;
 	tally->sketch_bytes = sketch_bytes(options->elements);
 	tally->sketches_left = options->sketches;
-	tally->heads = arena_map(tally_heads_bytes(options->keys));
 	tally->keys = arena_map(options->keys * sizeof(*tally->keys));
 	tally->log = arena_map(options->log * sizeof(*tally->log));
 	tally->sketches = arena_map(options->sketches * tally->sketch_bytes);
 	tally->sketches_free = calloc(options->sketches, sizeof(uint32_t));
-	bool whole = tally->heads && tally->keys && tally->log && tally->sketches && tally->sketches_free;
+	tally->sketches_owner = calloc(options->sketches, sizeof(uint32_t));
+	bool whole = tally->sketches_owner && tally->keys && tally->log && tally->sketches && tally->sketches_free;
 	for (unsigned k = 0; k < options->elements; k++) {
 		tally->element_heads[k] = arena_map(tally_heads_bytes(options->log));
 		whole = whole && tally->element_heads[k];
@@ -98,8 +101,8 @@ void tally_destroy(struct tally *tally)
 	arena_unmap(tally->sketches, options->sketches * tally->sketch_bytes);
 	arena_unmap(tally->log, options->log * sizeof(*tally->log));
 	arena_unmap(tally->keys, options->keys * sizeof(*tally->keys));
-	arena_unmap(tally->heads, tally_heads_bytes(options->keys));
 	free(tally->sketches_free);
+	free(tally->sketches_owner);
 	free(tally);
 }
 
@@ -112,56 +115,70 @@ const struct tally_loss *tally_loss(const struct tally *tally)
 
 /* --- elements -------------------------------------------------------------------------------------------------------- */
 
-static uint32_t *tally_element_head(const struct tally *tally, unsigned k, uint32_t key, uint32_t element)
+/* The generation takes part: a busy place of the key table would otherwise fill one chain with orphans. */
+static uint32_t *tally_element_head(const struct tally *tally, unsigned k, uint32_t key, uint32_t generation, uint32_t element)
 {
-	uint64_t x = ((uint64_t)key << 32 | element) * 0x9e3779b97f4a7c15u;
+	uint64_t x = (((uint64_t)key << 32 | element) ^ (uint64_t)generation * 0xd6e8feb86659fd93u) * 0x9e3779b97f4a7c15u;
 
 	return &tally->element_heads[k][((x ^ x >> 29) * 0xbf58476d1ce4e5b9u >> 32) & (tally->options.log * 2 - 1)];
 }
 
-/* Where the latest entry of this key and element is linked from, or the chain's end. */
-static uint32_t *tally_element_find(struct tally *tally, unsigned k, uint32_t key, uint32_t element)
+static void tally_element_link(struct tally *tally, uint32_t slot, unsigned k)
 {
-	uint32_t *link = tally_element_head(tally, k, key, element);
+	struct tally_entry *entry = &tally->log[slot];
+	uint32_t *head = tally_element_head(tally, k, entry->key, entry->generation, entry->element[k]);
 
-	while (*link) {
-		struct tally_entry *entry = &tally->log[*link - 1];
-		if (entry->key == key && entry->element[k] == element)
-			break;
-		link = &entry->chain[k];
-	}
-	return link;
+	entry->chain[k] = *head;
+	*head = slot + 1;
 }
 
+/* The new entry becomes the latest of its key and element; the one that was is taken out of the chain. */
 static void tally_element_put(struct tally *tally, struct tally_key *key, uint32_t slot, unsigned k)
 {
 	struct tally_entry *entry = &tally->log[slot];
-	uint32_t *link = tally_element_find(tally, k, entry->key, entry->element[k]);
+	uint32_t *link = tally_element_head(tally, k, entry->key, entry->generation, entry->element[k]);
 
+	while (*link) {
+		struct tally_entry *older = &tally->log[*link - 1];
+		if (older->key == entry->key && older->generation == entry->generation && older->element[k] == entry->element[k])
+			break;
+		link = &older->chain[k];
+	}
 	if (*link) {
 		struct tally_entry *older = &tally->log[*link - 1];
 		older->latest &= ~(1u << k);
-		entry->chain[k] = older->chain[k];
+		*link = older->chain[k];
 	} else {
-		entry->chain[k] = 0;
 		key->distinct[k]++;
 	}
 	entry->latest |= 1u << k;
-	*link = slot + 1;
+	tally_element_link(tally, slot, k);
 }
 
-static void tally_element_drop(struct tally *tally, struct tally_key *key, uint32_t slot, unsigned k)
+static void tally_element_drop(struct tally *tally, uint32_t slot, unsigned k)
 {
 	struct tally_entry *entry = &tally->log[slot];
-	uint32_t *link = tally_element_head(tally, k, entry->key, entry->element[k]);
+	uint32_t *link = tally_element_head(tally, k, entry->key, entry->generation, entry->element[k]);
 
 	while (*link != slot + 1)
 		link = &tally->log[*link - 1].chain[k];
 	*link = entry->chain[k];
-	key->distinct[k]--;
 }
 
 /* --- entries --------------------------------------------------------------------------------------------------------- */
+
+/* Takes the entry out of the chains. How many elements were seen in it for the last time: one for each bit. */
+static unsigned tally_entry_unlink(struct tally *tally, uint32_t slot)
+{
+	const struct tally_entry *entry = &tally->log[slot];
+	unsigned latest = entry->latest;
+
+	for (unsigned k = 0; k < tally->options.elements && !(latest & LONE); k++) {
+		if (latest & 1u << k)
+			tally_element_drop(tally, slot, k);
+	}
+	return latest;
+}
 
 /* Takes out the key's oldest entry. */
 static void tally_release(struct tally *tally, struct tally_key *key)
@@ -169,16 +186,12 @@ static void tally_release(struct tally *tally, struct tally_key *key)
 	uint32_t slot = key->head;
 	struct tally_entry *entry = &tally->log[slot];
 
-	if (tally->options.elements) {
-		key->sum[0]--;
-		for (unsigned k = 0; k < tally->options.elements; k++) {
-			if (entry->latest & 1u << k)
-				tally_element_drop(tally, key, slot, k);
-		}
-	} else {
-		key->sum[0] -= entry->amount[0];
-		key->sum[1] -= entry->amount[1];
-	}
+	unsigned latest = tally_entry_unlink(tally, slot);
+
+	for (unsigned k = 0; k < tally->options.elements; k++)
+		key->distinct[k] -= latest >> k & 1;
+	key->sum[0] -= tally->options.elements ? 1 : entry->amount[0];
+	key->sum[1] -= tally->options.elements ? 0 : entry->amount[1];
 	key->entries--;
 	key->head = key->entries ? entry->key_next : NONE;
 	entry->key = NONE;
@@ -196,13 +209,38 @@ static void tally_expire(struct tally *tally, struct tally_key *key, uint64_t no
 		tally_release(tally, key);
 }
 
+/* The key of an entry has gone. */
+static bool tally_is_orphan(const struct tally *tally, const struct tally_entry *entry)
+{
+	return tally->keys[entry->key].generation != entry->generation;
+}
+
 /* The oldest entry of all is the oldest of its key. */
 static void tally_pop(struct tally *tally)
 {
-	struct tally_entry *oldest = &tally->log[tally->log_tail++ & (tally->options.log - 1)];
+	uint32_t slot = (uint32_t)(tally->log_tail++ & (tally->options.log - 1));
+	struct tally_entry *oldest = &tally->log[slot];
 
-	if (oldest->key != NONE)
+	if (oldest->key == NONE)
+		return;
+	if (!tally_is_orphan(tally, oldest)) {
 		tally_release(tally, &tally->keys[oldest->key]);
+		return;
+	}
+	tally_entry_unlink(tally, slot);
+	oldest->key = NONE;
+}
+
+/* Asks for what popping an entry will touch. The log itself is read in order, which the CPU foresees. */
+static void tally_prefetch_pop(const struct tally *tally)
+{
+	const struct tally_entry *entry = &tally->log[(tally->log_tail + AHEAD) & (tally->options.log - 1)];
+
+	if (tally->log_head - tally->log_tail <= AHEAD || entry->key == NONE)
+		return;
+	__builtin_prefetch(&tally->keys[entry->key], 1);
+	for (unsigned k = 0; k < tally->options.elements && !(entry->latest & LONE); k++)
+		__builtin_prefetch(tally_element_head(tally, k, entry->key, entry->generation, entry->element[k]), 1);
 }
 
 static uint32_t tally_push(struct tally *tally, uint64_t now_ns)
@@ -211,12 +249,15 @@ static uint32_t tally_push(struct tally *tally, uint64_t now_ns)
 
 	for (unsigned i = 0; i < TRIM && tally->log_tail < tally->log_head; i++) {
 		const struct tally_entry *oldest = &tally->log[tally->log_tail & mask];
-		if (oldest->key != NONE && !tally_is_old(tally, oldest->ts_ns, now_ns))
+		if (oldest->key != NONE && !tally_is_old(tally, oldest->ts_ns, now_ns) && !tally_is_orphan(tally, oldest))
 			break;
+		tally_prefetch_pop(tally);
 		tally_pop(tally);
 	}
 	if (tally->log_head - tally->log_tail > mask) {
-		tally->loss.entries_cut++;
+		const struct tally_entry *oldest = &tally->log[tally->log_tail & mask];
+		tally->loss.entries_cut += oldest->key != NONE;
+		tally_prefetch_pop(tally);
 		tally_pop(tally);
 	}
 	return (uint32_t)(tally->log_head++ & mask);
@@ -224,9 +265,9 @@ static uint32_t tally_push(struct tally *tally, uint64_t now_ns)
 
 /* --- keys ------------------------------------------------------------------------------------------------------------ */
 
-static uint32_t *tally_head(const struct tally *tally, uint64_t hash)
+static struct tally_key *tally_set(const struct tally *tally, uint64_t hash)
 {
-	return &tally->heads[(hash >> 20) & (tally->options.keys * 2 - 1)];
+	return &tally->keys[(hash >> 20) & (tally->options.keys - WAYS)];
 }
 
 static struct sketch *tally_sketch(const struct tally *tally, const struct tally_key *key)
@@ -254,68 +295,74 @@ static bool tally_key_idle(const struct tally *tally, const struct tally_key *ke
 	return tally_is_old(tally, key->last_ns, now_ns) && !tally_key_rests(tally, key, now_ns);
 }
 
+/* The smallest leaves first: what is free, then what is idle, then what has least in its window. */
 static uint64_t tally_key_weight(const struct tally *tally, const struct tally_key *key, uint64_t now_ns)
 {
-	return tally_key_rests(tally, key, now_ns) ? UINT64_MAX : key->sum[0] + key->sum[1];
+	if (!key->hash)
+		return 0;
+	if (tally_key_rests(tally, key, now_ns))
+		return UINT64_MAX;
+	return tally_is_old(tally, key->last_ns, now_ns) ? 1 : 2 + key->sum[0] + key->sum[1];
 }
 
-/* Takes the key out of everything but its hash chain's memory. */
-static void tally_key_remove(struct tally *tally, uint32_t index)
+/*
+ * In the place of the set's weakest, of several the one that was silent longest. Where all four are at work, only one newcomer in
+ * eight gets in: it may be the weakest itself, and under a scan or a flood of forged sources nearly all are. One that stays away
+ * costs no more than the look at its set. NULL: it does.
+ */
+static struct tally_key *tally_key_make(struct tally *tally, uint64_t hash, uint64_t now_ns)
 {
-	struct tally_key *key = &tally->keys[index];
-	uint32_t *link = tally_head(tally, key->hash);
+	struct tally_key *set = tally_set(tally, hash), *victim = set;
+	uint64_t weight = tally_key_weight(tally, victim, now_ns);
 
-	if (key->head == KEY_SKETCH)
-		tally_sketch_free(tally, key);
-	while (key->entries)
-		tally_release(tally, key);
-	while (*link != index + 1)
-		link = &tally->keys[*link - 1].next;
-	*link = key->next;
-}
-
-/* All keys are in use: one of eight goes, an idle one if there is, else the weakest. */
-static uint32_t tally_key_evict(struct tally *tally, uint64_t now_ns)
-{
-	uint32_t victim = tally->hand, mask = tally->options.keys - 1;
-
-	for (unsigned i = 0; i < CANDIDATES; i++) {
-		uint32_t at = tally->hand++ & mask;
-		tally->hand &= mask;
-		if (tally_key_idle(tally, &tally->keys[at], now_ns)) {
-			tally_key_remove(tally, at);
-			return at;
-		}
-		if (tally_key_weight(tally, &tally->keys[at], now_ns) < tally_key_weight(tally, &tally->keys[victim], now_ns))
-			victim = at;
+	for (unsigned i = 1; i < WAYS; i++) {
+		uint64_t other = tally_key_weight(tally, &set[i], now_ns);
+		if (other > weight || (other == weight && set[i].last_ns >= victim->last_ns))
+			continue;
+		victim = &set[i];
+		weight = other;
 	}
-	tally->loss.keys_evicted++;
-	tally_key_remove(tally, victim);
+	if (weight > 1) {
+		tally->loss.keys_evicted++;
+		if (tally->loss.keys_evicted % ADMIT)
+			return NULL;
+	}
+	if (victim->head == KEY_SKETCH)
+		tally_sketch_free(tally, victim);
+	*victim = (struct tally_key){ .hash = hash, .head = NONE, .tail = NONE, .generation = victim->generation + 1 };
 	return victim;
 }
 
-static uint32_t tally_key_make(struct tally *tally, uint64_t hash, uint64_t now_ns)
+static struct tally_key *tally_key_find(const struct tally *tally, uint64_t hash)
 {
-	uint32_t index = tally->keys_fresh < tally->options.keys ? tally->keys_fresh++ : tally_key_evict(tally, now_ns);
-	uint32_t *head = tally_head(tally, hash);
+	struct tally_key *set = tally_set(tally, hash);
 
-	tally->keys[index] = (struct tally_key){ .hash = hash, .next = *head, .head = NONE, .tail = NONE };
-	*head = index + 1;
-	return index;
-}
-
-static uint32_t tally_key_get(struct tally *tally, uint64_t hash, uint64_t now_ns)
-{
-	for (uint32_t at = *tally_head(tally, hash); at; at = tally->keys[at - 1].next) {
-		if (tally->keys[at - 1].hash == hash)
-			return at - 1;
+	for (unsigned i = 0; i < WAYS; i++) {
+		if (set[i].hash == hash)
+			return &set[i];
 	}
-	return tally_key_make(tally, hash, now_ns);
+	return NULL;
 }
 
 void tally_prefetch(const struct tally *tally, uint64_t key)
 {
-	__builtin_prefetch(tally_head(tally, key));
+	const struct tally_key *set = tally_set(tally, key);
+
+	for (unsigned i = 0; i < WAYS; i++)
+		__builtin_prefetch(&set[i], 1);
+}
+
+/* A key that has no entry will not need its elements' chains. */
+void tally_prefetch_elements(const struct tally *tally, const struct tally_item *item)
+{
+	const struct tally_key *key = tally_key_find(tally, item->key);
+
+	if (!key || !key->entries)
+		return;
+	__builtin_prefetch(&tally->log[key->tail], 1);
+	for (unsigned k = 0; k < tally->options.elements; k++)
+		__builtin_prefetch(
+			tally_element_head(tally, k, (uint32_t)(key - tally->keys), key->generation, item->element[k]), 1);
 }
 
 /* --- adding ---------------------------------------------------------------------------------------------------------- */
@@ -336,11 +383,24 @@ static void tally_add_sketch(struct tally *tally, struct tally_key *key, const s
 	sketch_read(sketch, tally->options.elements, key->sum, key->distinct);
 }
 
+/* Takes its sketch from a key that no longer needs it. */
+static void tally_sketch_reclaim(struct tally *tally, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < CANDIDATES && !tally->sketches_left; i++) {
+		uint32_t number = tally->sketches_hand++ % tally->options.sketches;
+		struct tally_key *owner = &tally->keys[tally->sketches_owner[number]];
+		if (owner->head == KEY_SKETCH && owner->tail == number && tally_key_idle(tally, owner, now_ns))
+			tally_sketch_free(tally, owner);
+	}
+}
+
 /* From exact entries to a sketch. */
-static void tally_key_grow(struct tally *tally, struct tally_key *key)
+static void tally_key_grow(struct tally *tally, struct tally_key *key, uint64_t now_ns)
 {
 	unsigned elements = tally->options.elements;
 
+	if (!tally->sketches_left)
+		tally_sketch_reclaim(tally, now_ns);
 	if (!tally->sketches_left) {
 		tally->loss.sketches_missed++;
 		tally_release(tally, key);
@@ -358,16 +418,37 @@ static void tally_key_grow(struct tally *tally, struct tally_key *key)
 	}
 	key->head = KEY_SKETCH;
 	key->tail = number;
+	tally->sketches_owner[number] = (uint32_t)(key - tally->keys);
 }
 
-static void tally_add_entry(struct tally *tally, uint32_t index, const struct tally_item *item, uint64_t now_ns)
+/* Most keys have one entry only, as those of scans and of forged sources: it goes into the chains when there is another. */
+static void tally_elements_add(struct tally *tally, struct tally_key *key, uint32_t slot, const struct tally_item *item)
+{
+	struct tally_entry *entry = &tally->log[slot], *first = &tally->log[key->head];
+	unsigned elements = tally->options.elements;
+
+	for (unsigned k = 0; k < elements; k++)
+		entry->element[k] = item->element[k];
+	if (key->head == slot) {
+		entry->latest = LONE | ((1u << elements) - 1);
+		for (unsigned k = 0; k < elements; k++)
+			key->distinct[k] = 1;
+		return;
+	}
+	for (unsigned k = 0; k < elements && first->latest & LONE; k++)
+		tally_element_link(tally, key->head, k);
+	first->latest &= ~(unsigned)LONE;
+	for (unsigned k = 0; k < elements; k++)
+		tally_element_put(tally, key, slot, k);
+}
+
+static void tally_add_entry(struct tally *tally, struct tally_key *key, const struct tally_item *item, uint64_t now_ns)
 {
 	/* The push may take out this key's own oldest entry. */
 	uint32_t slot = tally_push(tally, now_ns);
-	struct tally_key *key = &tally->keys[index];
 	struct tally_entry *entry = &tally->log[slot];
 
-	*entry = (struct tally_entry){ .ts_ns = now_ns, .key = index };
+	*entry = (struct tally_entry){ .ts_ns = now_ns, .key = (uint32_t)(key - tally->keys), .generation = key->generation };
 	if (key->entries)
 		tally->log[key->tail].key_next = slot;
 	else
@@ -378,17 +459,19 @@ static void tally_add_entry(struct tally *tally, uint32_t index, const struct ta
 	key->sum[1] += item->amount[1];
 	if (!tally->options.elements)
 		memcpy(entry->amount, item->amount, sizeof(entry->amount));
-	for (unsigned k = 0; k < tally->options.elements; k++) {
-		entry->element[k] = item->element[k];
-		tally_element_put(tally, key, slot, k);
-	}
+	else
+		tally_elements_add(tally, key, slot, item);
 }
 
 struct tally_key *tally_add(struct tally *tally, const struct tally_item *item, uint64_t now_ns)
 {
-	uint32_t index = tally_key_get(tally, item->key, now_ns);
-	struct tally_key *key = &tally->keys[index];
+	uint64_t hash = item->key ? item->key : 1; /* 0: free */
+	struct tally_key *key = tally_key_find(tally, hash);
 
+	if (!key)
+		key = tally_key_make(tally, hash, now_ns);
+	if (!key)
+		return NULL;
 	if (__builtin_expect(tally_key_rests(tally, key, now_ns), 0))
 		return NULL;
 	if (key->head == KEY_SKETCH && tally_is_old(tally, key->last_ns, now_ns))
@@ -397,12 +480,12 @@ struct tally_key *tally_add(struct tally *tally, const struct tally_item *item, 
 	if (key->head != KEY_SKETCH) {
 		tally_expire(tally, key, now_ns);
 		if (key->entries >= tally->options.exact_max)
-			tally_key_grow(tally, key);
+			tally_key_grow(tally, key, now_ns);
 	}
 	if (key->head == KEY_SKETCH)
 		tally_add_sketch(tally, key, item, now_ns);
 	else
-		tally_add_entry(tally, index, item, now_ns);
+		tally_add_entry(tally, key, item, now_ns);
 	return key;
 }
 

@@ -2,8 +2,8 @@
  * What happened to a key within a sliding window: amounts, and how many different elements. One per detector; the key is a hash of
  * what the detector watches (a destination and port, a source ...), the elements are what it counts the differences of.
  *
- *   heads ─▶ keys (64 B each) ─▶ entries of the log, oldest first ─▶ ...
- *                                   │
+ *   sets of 4 keys (64 B each) ─▶ entries of the log, oldest first ─▶ ...
+ *                                    │
  *   element heads ─▶ the latest entry of each (key, element)
  *
  *   log: | tail: oldest ... all keys' entries in the order of time ... head: newest |   a ring
@@ -12,8 +12,9 @@
  * than the window. Beyond that the key gets a sketch: amounts in 16 panes of the window, elements in HyperLogLogs, one for each
  * four panes. Each addition costs O(1): entries leave once, chains are as long as hash chains are.
  *
- * All memory is reserved at creation. When there are no more keys, the weakest of eight gives way; when the log is full, the oldest
- * entry. Both are counted if they could still have mattered. One thread.
+ * All memory is reserved at creation. When a set has no more room, its weakest key - most often the newcomer - gives way; when the log is full, the oldest entry.
+ * Both are counted if they could still have mattered. Where everything lies follows from hashes, so that a caller with many items
+ * can ask for all of it before it adds the first. One thread.
  */
 #ifndef FLOWLANE_TALLY_H
 #define FLOWLANE_TALLY_H
@@ -39,14 +40,14 @@ struct tally_key {
 	uint32_t distinct[2]; /* the same */
 
 	/* private to tally.c */
-	uint32_t next; /* in the hash chain, or the free list */
 	uint32_t head, tail;
 	uint32_t entries;
+	uint32_t generation; /* of the key in this place: entries of others before it are orphans */
 };
 _Static_assert(sizeof(struct tally_key) == 64, "one line");
 
 struct tally_loss {
-	uint64_t keys_evicted;    /* that still had something in the window */
+	uint64_t keys_evicted;    /* that still had something in the window, or found no room among such */
 	uint64_t entries_cut;     /* that were still in the window */
 	uint64_t sketches_missed; /* keys that should have got a sketch when there was none: counted low */
 };
@@ -65,11 +66,12 @@ void tally_destroy(struct tally *tally);                                     /* 
 uint64_t tally_bytes(const struct tally_options *options);
 const struct tally_loss *tally_loss(const struct tally *tally);
 
-/* Asks for the memory that tally_add() will touch first. */
+/* Asks for the memory that tally_add() will touch: first the key's, then, when that has come, the elements'. */
 void tally_prefetch(const struct tally *tally, uint64_t key);
+void tally_prefetch_elements(const struct tally *tally, const struct tally_item *item);
 
 /* Adds, at now_ns, which never goes backwards between two calls of tally_forget(). The key as it is then; NULL: it is in its
- * cooldown, and nothing was added. The result is valid until the next call. */
+ * cooldown, or there was no room, and nothing was added. The result is valid until the next call. */
 struct tally_key *tally_add(struct tally *tally, const struct tally_item *item, uint64_t now_ns);
 
 /* The key raised an alert: nothing is added to it until the cooldown is over. */

@@ -25,17 +25,25 @@ bool anomaly_wants_udp(const struct anomaly_tap *tap)
 	return tap->compat;
 }
 
-/* Live, a full ring loses the event. On files there is room: it was made at the end of the last batch. */
-static void tap_push(struct anomaly_tap *tap, const struct anomaly_event *event)
+/* Where the next event goes; NULL: live, and the ring is full. On files there is room: it was made at the end of the last batch. */
+static struct anomaly_event *tap_place(struct anomaly_tap *tap)
 {
 	if (tap->written - tap->tail_seen > tap->mask) {
 		tap->tail_seen = __atomic_load_n(&tap->tail, __ATOMIC_ACQUIRE);
 		if (tap->written - tap->tail_seen > tap->mask) {
 			__atomic_store_n(&tap->lost, tap->lost + 1, __ATOMIC_RELAXED);
-			return;
+			return NULL;
 		}
 	}
-	tap->ring[tap->written++ & tap->mask] = *event;
+	return &tap->ring[tap->written++ & tap->mask];
+}
+
+static void tap_push(struct anomaly_tap *tap, const struct anomaly_event *event)
+{
+	struct anomaly_event *place = tap_place(tap);
+
+	if (place)
+		*place = *event;
 }
 
 static uint16_t packet_src_port(const struct packet *packet)
@@ -44,19 +52,29 @@ static uint16_t packet_src_port(const struct packet *packet)
 }
 
 /* The event of a packet, from the one who sent it to the one who shall get it. */
-static struct anomaly_event event_of(const struct packet *packet, uint64_t order)
+static inline void event_write(struct anomaly_event *event, const struct packet *packet, uint64_t order)
 {
 	const struct flow_key *key = &packet->key;
-	struct anomaly_event event = { .order = order,
-		.ts_ns = packet->frame->ts_ns,
-		.packets = 1,
-		.bytes = packet->frame->wire_len,
-		.port = packet->dir ? key->a_port : key->b_port,
-		.ip_version = key->ip_version,
-		.proto = key->proto };
+	bool b = packet->dir != 0;
 
-	memcpy(event.src, packet->dir ? key->b_ip : key->a_ip, sizeof(event.src));
-	memcpy(event.dst, packet->dir ? key->a_ip : key->b_ip, sizeof(event.dst));
+	event->order = order;
+	event->ts_ns = packet->frame->ts_ns;
+	event->packets = 1;
+	event->bytes = packet->frame->wire_len;
+	event->rtt_ticks = 0;
+	event->retransmissions = 0;
+	event->port = b ? key->a_port : key->b_port;
+	event->ip_version = key->ip_version;
+	event->proto = key->proto;
+	memcpy(event->src, b ? key->b_ip : key->a_ip, sizeof(event->src));
+	memcpy(event->dst, b ? key->a_ip : key->b_ip, sizeof(event->dst));
+}
+
+static struct anomaly_event event_of(const struct packet *packet, uint64_t order)
+{
+	struct anomaly_event event = { .bits = 0 };
+
+	event_write(&event, packet, order);
 	return event;
 }
 
@@ -133,12 +151,12 @@ static void note_tcp(struct anomaly_tap *tap, struct tcp_flow *tcp, const struct
 {
 	const struct flow *flow = &tcp->flow;
 	unsigned bits = tcp_bits(flow, packet);
+	struct anomaly_event *place = bits ? tap_place(tap) : NULL;
 
-	if (bits) {
-		struct anomaly_event event = event_of(packet, order);
-		event.bits = (uint16_t)bits;
-		event.flow = flow_key_hash(&tap->seed, &packet->key);
-		tap_push(tap, &event);
+	if (place) {
+		event_write(place, packet, order);
+		place->bits = (uint16_t)bits;
+		place->flow = flow_key_hash(&tap->seed, &packet->key);
 	}
 	bool ends =
 		packet->tcp_flags & (TCP_FIN | TCP_RST) && tcp->state >= TCP_STATE_SYN_ACK && tcp->state <= TCP_STATE_ESTABLISHED;

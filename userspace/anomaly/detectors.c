@@ -1,0 +1,378 @@
+#include "detectors.h"
+
+#include <string.h>
+
+#include "bytes.h"
+
+#include "poison.h"
+
+#define TCP_PROTO   6
+#define ICMP_PROTO  1
+#define ICMP6_PROTO 58
+
+#define SURGE_PANES_WARM 4
+#define SURGE_EWMA       8
+
+#define BRUTE_BYTES_MAX  65536                               /* of a short connection, both directions */
+#define BRUTE_MAX_NS     ((uint64_t)60 * 1000 * 1000 * 1000) /* its duration */
+#define BEACON_BYTES_MAX 65536
+
+/* --- hashes of keys -------------------------------------------------------------------------------------------------- */
+
+static uint64_t hash_address(const struct engine *engine, const uint8_t ip[16])
+{
+	return hash_fold(load_le64(ip) ^ engine->seed.s[0], load_le64(ip + 8) ^ engine->seed.s[1]);
+}
+
+/* An address hash with what else belongs to the key. */
+static uint64_t hash_with(const struct engine *engine, uint64_t address, uint64_t rest)
+{
+	return hash_fold(address ^ engine->seed.s[2], rest ^ engine->seed.s[3]);
+}
+
+/* 32 bits by which addresses are told apart: IPv4 addresses themselves. */
+static uint32_t element_of(const struct engine *engine, const uint8_t ip[16], unsigned ip_version)
+{
+	return ip_version == 4 ? load_le32(ip + FLOW_KEY_V4_OFFSET) : (uint32_t)hash_address(engine, ip);
+}
+
+/* --- alerts ---------------------------------------------------------------------------------------------------------- */
+
+static void engine_alert(struct engine *engine, struct alert *alert, const struct alert_values *values)
+{
+	alert->window_ns = engine->config->detector[alert->kind].window_ns;
+	alert_describe(alert, values);
+	engine->alerts[alert->kind]++;
+	engine->on_alerts(engine->context, alert, 1);
+}
+
+/* The parts of an alert that are the event's. */
+static struct alert alert_of(const struct anomaly_event *event, enum alert_kind kind, unsigned fields)
+{
+	struct alert alert = { .ts_ns = event->ts_ns,
+		.port = event->port,
+		.ip_version = event->ip_version,
+		.kind = (uint8_t)kind,
+		.fields = (uint8_t)fields };
+
+	memcpy(alert.src, event->src, sizeof(alert.src));
+	memcpy(alert.dst, event->dst, sizeof(alert.dst));
+	return alert;
+}
+
+/* --- counting detectors ---------------------------------------------------------------------------------------------- */
+
+/* Adds to the kind's tally; NULL: the kind is not looked for, or the key rests. */
+static struct tally_key *engine_add(struct engine *engine, enum alert_kind kind, const struct tally_item *item)
+{
+	return engine->tally[kind] ? tally_add(engine->tally[kind], item, engine->now_ns) : NULL;
+}
+
+static void engine_raise(struct engine *engine, struct tally_key *key, struct alert *alert, uint64_t a, uint64_t b)
+{
+	struct alert_values values = { .a = a, .b = b };
+
+	alert->count = a;
+	tally_rest(engine->tally[alert->kind], key, engine->now_ns);
+	engine_alert(engine, alert, &values);
+}
+
+struct tally_item item_syn_flood(const struct engine *engine, const struct anomaly_event *event)
+{
+	return (struct tally_item){ .key = hash_with(engine, hash_address(engine, event->dst), event->port),
+		.amount = { 1, 0 },
+		.element = { element_of(engine, event->src, event->ip_version), 0 } };
+}
+
+void detect_syn_flood(struct engine *engine, const struct anomaly_event *event, const struct tally_item *item)
+{
+	const struct detector_config *detector = &engine->config->detector[ALERT_SYN_FLOOD];
+	struct tally_key *key = engine_add(engine, ALERT_SYN_FLOOD, item);
+
+	if (!key || key->sum[0] < detector->threshold || key->distinct[0] < detector->second)
+		return;
+	struct alert alert = alert_of(event, ALERT_SYN_FLOOD, ALERT_HAS_DST | ALERT_HAS_PORT);
+	engine_raise(engine, key, &alert, key->sum[0], key->distinct[0]);
+}
+
+static struct tally_item item_port_scan(const struct engine *engine, const struct anomaly_event *event)
+{
+	return (struct tally_item){ .key = hash_with(engine, hash_address(engine, event->src), 0),
+		.amount = { 1, 0 },
+		.element = { event->port, element_of(engine, event->dst, event->ip_version) } };
+}
+
+void detect_port_scan(struct engine *engine, const struct anomaly_event *event)
+{
+	const struct detector_config *detector = &engine->config->detector[ALERT_PORT_SCAN];
+	struct tally_item item = item_port_scan(engine, event);
+	struct tally_key *key = engine_add(engine, ALERT_PORT_SCAN, &item);
+
+	if (!key || (key->distinct[0] < detector->threshold && key->distinct[1] < detector->second))
+		return;
+	struct alert alert = alert_of(event, ALERT_PORT_SCAN, ALERT_HAS_SRC);
+	engine_raise(engine, key, &alert, key->distinct[0], key->distinct[1]);
+}
+
+static bool is_ping(const struct anomaly_event *event)
+{
+	return event->proto == ICMP_PROTO || event->proto == ICMP6_PROTO;
+}
+
+static struct tally_item item_host_sweep(const struct engine *engine, const struct anomaly_event *event)
+{
+	uint64_t what = (uint64_t)event->proto << 16 | (is_ping(event) ? 0 : event->port);
+
+	return (struct tally_item){ .key = hash_with(engine, hash_address(engine, event->src), what),
+		.amount = { 1, 0 },
+		.element = { element_of(engine, event->dst, event->ip_version), 0 } };
+}
+
+static void detect_host_sweep(struct engine *engine, const struct anomaly_event *event)
+{
+	const struct detector_config *detector = &engine->config->detector[ALERT_HOST_SWEEP];
+	struct tally_item item = item_host_sweep(engine, event);
+	bool ping = is_ping(event);
+	struct tally_key *key = engine_add(engine, ALERT_HOST_SWEEP, &item);
+
+	if (!key || key->distinct[0] < detector->threshold)
+		return;
+	struct alert alert = alert_of(event, ALERT_HOST_SWEEP, ping ? ALERT_HAS_SRC : ALERT_HAS_SRC | ALERT_HAS_PORT);
+	struct alert_values values = { .a = key->distinct[0], .proto = event->proto };
+	alert.count = key->distinct[0];
+	tally_rest(engine->tally[ALERT_HOST_SWEEP], key, engine->now_ns);
+	engine_alert(engine, &alert, &values);
+}
+
+/* Packets towards (dst) or from (src) one host. */
+struct tally_item item_many(const struct engine *engine, const struct anomaly_event *event, bool towards)
+{
+	const uint8_t *ip = towards ? event->dst : event->src;
+
+	return (struct tally_item){ .key = hash_with(engine, hash_address(engine, ip), 0), .amount = { event->packets, 0 } };
+}
+
+void detect_many(struct engine *engine, enum alert_kind kind, const struct anomaly_event *event, bool towards)
+{
+	struct tally_item item = item_many(engine, event, towards);
+	struct tally_key *key = engine_add(engine, kind, &item);
+
+	if (!key || key->sum[0] < engine->config->detector[kind].threshold)
+		return;
+	struct alert alert = alert_of(event, kind, towards ? ALERT_HAS_DST : ALERT_HAS_SRC);
+	engine_raise(engine, key, &alert, key->sum[0], 0);
+}
+
+/* Bytes of answers to a host against those of its requests. The host that asks may be a forged one: it is the victim. */
+void detect_amplification(struct engine *engine, enum alert_kind kind, const struct anomaly_event *event, bool answer)
+{
+	const struct detector_config *detector = &engine->config->detector[kind];
+	const uint8_t *victim = answer ? event->dst : event->src;
+	struct tally_item item = { .key = hash_with(engine, hash_address(engine, victim), 0),
+		.amount = { answer ? event->bytes : 0, answer ? 0 : event->bytes } };
+	struct tally_key *key = engine_add(engine, kind, &item);
+
+	if (!key || !answer || key->sum[0] < detector->threshold || key->sum[0] < key->sum[1] * detector->second)
+		return;
+	struct alert alert = alert_of(event, kind, ALERT_HAS_DST);
+	engine_raise(engine, key, &alert, key->sum[0], key->sum[1]);
+}
+
+/* --- connections ----------------------------------------------------------------------------------------------------- */
+
+/* Services that ask who one is, where many short connections are many guesses. */
+static bool is_login_port(uint16_t port)
+{
+	static const uint16_t ports[] = { 21, 22, 23, 110, 143, 445, 465, 587, 993, 995, 1433, 3306, 3389, 5432, 5900, 5985 };
+
+	for (unsigned i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
+		if (port == ports[i])
+			return true;
+	}
+	return false;
+}
+
+static uint64_t hash_service(const struct engine *engine, const uint8_t src[16], const uint8_t dst[16], uint64_t port_proto)
+{
+	return hash_with(engine, hash_address(engine, src), hash_with(engine, hash_address(engine, dst), port_proto));
+}
+
+static void detect_brute_force(struct engine *engine, const struct anomaly_event *event)
+{
+	if (!is_login_port(event->port) || event->bytes > BRUTE_BYTES_MAX || event->ts_ns - event->first_ns > BRUTE_MAX_NS)
+		return;
+	struct tally_item item = { .key = hash_service(engine, event->src, event->dst, event->port), .amount = { 1, 0 } };
+	struct tally_key *key = engine_add(engine, ALERT_BRUTE_FORCE, &item);
+	if (!key || key->sum[0] < engine->config->detector[ALERT_BRUTE_FORCE].threshold)
+		return;
+	struct alert alert = alert_of(event, ALERT_BRUTE_FORCE, ALERT_HAS_SRC | ALERT_HAS_DST | ALERT_HAS_PORT);
+	engine_raise(engine, key, &alert, key->sum[0], 0);
+}
+
+/* Many programs ask for names and the time at regular intervals, and look for their like on the local network. */
+static bool is_regular_port(uint16_t port)
+{
+	static const uint16_t ports[] = { 53, 67, 68, 123, 137, 138, 161, 547, 1900, 3702, 5353, 5355 };
+
+	for (unsigned i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
+		if (port == ports[i])
+			return true;
+	}
+	return false;
+}
+
+static uint64_t hash_beacon(const struct engine *engine, const struct anomaly_event *event)
+{
+	return hash_service(engine, event->src, event->dst, (uint64_t)event->proto << 16 | event->port);
+}
+
+void detect_beacon(struct engine *engine, const struct anomaly_event *event, uint64_t start_ns)
+{
+	if (!engine->beacons || is_regular_port(event->port))
+		return;
+	const struct beacon *beacon = beacons_add(engine->beacons, hash_beacon(engine, event), start_ns);
+	if (!beacon)
+		return;
+	struct alert alert = alert_of(event, ALERT_BEACONING, ALERT_HAS_SRC | ALERT_HAS_DST | ALERT_HAS_PORT);
+	struct alert_values values = { .a = beacon->connections, .b = beacon->mean_ns };
+	alert.ts_ns = start_ns;
+	alert.count = beacon->connections;
+	engine_alert(engine, &alert, &values);
+}
+
+void engine_connection_end(struct engine *engine, const struct anomaly_event *event)
+{
+	detect_brute_force(engine, event);
+	if (event->bytes <= BEACON_BYTES_MAX)
+		detect_beacon(engine, event, event->first_ns);
+}
+
+/* --- attempts that failed -------------------------------------------------------------------------------------------- */
+
+static struct anomaly_event event_of_attempt(const struct attempt *attempt)
+{
+	struct anomaly_event event = {
+		.ts_ns = attempt->ts_ns, .port = attempt->port, .proto = attempt->proto, .ip_version = attempt->ip_version
+	};
+
+	memcpy(event.src, attempt->src, sizeof(event.src));
+	memcpy(event.dst, attempt->dst, sizeof(event.dst));
+	return event;
+}
+
+static bool attempts_make_scans(const struct engine *engine)
+{
+	return engine->tally[ALERT_PORT_SCAN] && !engine->config->scan_compat;
+}
+
+static void prefetch_failed(const struct engine *engine, const struct anomaly_event *event)
+{
+	if (engine->tally[ALERT_HOST_SWEEP])
+		tally_prefetch(engine->tally[ALERT_HOST_SWEEP], item_host_sweep(engine, event).key);
+	if (attempts_make_scans(engine))
+		tally_prefetch(engine->tally[ALERT_PORT_SCAN], item_port_scan(engine, event).key);
+	if (engine->beacons && event->proto == TCP_PROTO)
+		beacons_prefetch(engine->beacons, hash_beacon(engine, event));
+}
+
+static void prefetch_failed_elements(const struct engine *engine, const struct anomaly_event *event)
+{
+	struct tally_item item;
+
+	if (engine->tally[ALERT_HOST_SWEEP]) {
+		item = item_host_sweep(engine, event);
+		tally_prefetch_elements(engine->tally[ALERT_HOST_SWEEP], &item);
+	}
+	if (attempts_make_scans(engine)) {
+		item = item_port_scan(engine, event);
+		tally_prefetch_elements(engine->tally[ALERT_PORT_SCAN], &item);
+	}
+}
+
+/* The time is that of the attempt, which all attempts before it had reached. */
+void engine_attempts_failed(void *context, const struct attempt *failed, unsigned n)
+{
+	struct anomaly_event events[ATTEMPTS_FAILED];
+	struct engine *engine = context;
+	uint64_t now_ns = engine->now_ns;
+
+	for (unsigned i = 0; i < n; i++) {
+		events[i] = event_of_attempt(&failed[i]);
+		prefetch_failed(engine, &events[i]);
+	}
+	for (unsigned i = 0; i < n; i++)
+		prefetch_failed_elements(engine, &events[i]);
+	for (unsigned i = 0; i < n; i++) {
+		engine->now_ns = failed[i].now_ns;
+		detect_host_sweep(engine, &events[i]);
+		if (!is_ping(&events[i]) && !engine->config->scan_compat)
+			detect_port_scan(engine, &events[i]);
+		if (events[i].proto == TCP_PROTO)
+			detect_beacon(engine, &events[i], failed[i].now_ns);
+	}
+	engine->now_ns = now_ns;
+}
+
+/* --- against their own past ------------------------------------------------------------------------------------------ */
+
+void detect_surge(struct engine *engine, const struct anomaly_event *event)
+{
+	const struct detector_config *detector = &engine->config->detector[ALERT_NEW_FLOW_SURGE];
+	struct surge *surge = &engine->surge;
+
+	if (!detector->enabled)
+		return;
+	if (engine->now_ns - surge->start_ns >= detector->window_ns) {
+		uint64_t pane = engine->now_ns / detector->window_ns;
+		/* The first pane begins somewhere in it: it says nothing. Panes without a flow count as well, up to a few. */
+		for (uint64_t i = surge->pane; surge->pane && i < pane && i < surge->pane + SURGE_EWMA; i++) {
+			double flows = i == surge->pane ? (double)surge->flows : 0;
+			surge->usual = surge->panes ? surge->usual + (flows - surge->usual) / SURGE_EWMA : flows;
+			surge->panes++;
+		}
+		surge->pane = pane;
+		surge->start_ns = pane * detector->window_ns;
+		surge->flows = 0;
+	}
+	surge->flows++;
+	bool rests = surge->until_ns > engine->now_ns && surge->until_ns - engine->now_ns <= detector->cooldown_ns;
+	if (surge->flows < detector->threshold || surge->panes < SURGE_PANES_WARM || rests ||
+		(double)surge->flows < surge->usual * detector->second)
+		return;
+	struct alert alert = { .ts_ns = event->ts_ns, .count = surge->flows, .kind = ALERT_NEW_FLOW_SURGE };
+	struct alert_values values = { .a = surge->flows, .b = (uint64_t)(surge->usual + 0.5) };
+	if (__builtin_add_overflow(engine->now_ns, detector->cooldown_ns, &surge->until_ns))
+		surge->until_ns = UINT64_MAX;
+	engine_alert(engine, &alert, &values);
+}
+
+uint64_t hash_network(const struct engine *engine, const struct anomaly_event *event, uint8_t network[16])
+{
+	network_of(event->dst, event->ip_version, network);
+	return hash_with(engine, hash_address(engine, network), event->ip_version);
+}
+
+static void engine_shift(
+	struct engine *engine, const struct anomaly_event *event, enum alert_kind kind, const struct network_shift *shift)
+{
+	struct alert alert = alert_of(event, kind, ALERT_HAS_DST);
+	struct alert_values values = { .a = shift->now, .b = shift->usual };
+
+	network_of(event->dst, event->ip_version, alert.dst);
+	alert.count = shift->count;
+	engine_alert(engine, &alert, &values);
+}
+
+void detect_shifts(struct engine *engine, const struct anomaly_event *event)
+{
+	struct network_shift rtt = { 0 }, loss = { 0 };
+	uint8_t network[16];
+
+	if (!engine->networks)
+		return;
+	networks_add(engine->networks, hash_network(engine, event, network), event, engine->now_ns, &rtt, &loss);
+	if (rtt.found)
+		engine_shift(engine, event, ALERT_RTT_SHIFT, &rtt);
+	if (loss.found)
+		engine_shift(engine, event, ALERT_LOSS_SHIFT, &loss);
+}
