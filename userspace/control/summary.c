@@ -123,6 +123,30 @@ static void print_rtt(FILE *out, const struct ledger *ledger)
 	}
 }
 
+static void print_alerts(FILE *out, const struct alert_report *alerts)
+{
+	uint64_t sum = 0, lost = alerts->keys_evicted + alerts->attempts_missed + alerts->entries_cut + alerts->sketches_missed;
+	unsigned printed = 0;
+
+	for (unsigned i = 0; i < ALERT_KIND_COUNT; i++)
+		sum += alerts->alerts[i];
+	print_label(out, "Alerts:");
+	fprintf(out, "%" PRIu64, sum);
+	for (unsigned i = 0; i < ALERT_KIND_COUNT; i++)
+		printed = print_count(out, detector_info(i)->name, alerts->alerts[i], printed);
+	print_end(out, printed);
+	if (lost + alerts->events_lost) {
+		print_label(out, "  out of room:");
+		fprintf(out, "%" PRIu64, lost + alerts->events_lost);
+		printed = print_count(out, "keys", alerts->keys_evicted, 0);
+		printed = print_count(out, "attempts", alerts->attempts_missed, printed);
+		printed = print_count(out, "window entries", alerts->entries_cut, printed);
+		printed = print_count(out, "sketches", alerts->sketches_missed, printed);
+		printed = print_count(out, "events", alerts->events_lost, printed);
+		print_end(out, printed);
+	}
+}
+
 static void print_utc(FILE *out, uint64_t ns)
 {
 	time_t secs = (time_t)(ns / NS_PER_S);
@@ -206,6 +230,8 @@ void summary_print(const struct summary *summary, FILE *out)
 	print_packets(out, &report->total);
 	print_flows(out, &report->total);
 	print_rtt(out, &report->total);
+	if (report->alerts.enabled)
+		print_alerts(out, &report->alerts);
 	print_time(out, summary);
 	for (unsigned i = 0; i < report->outputs; i++)
 		print_output(out, &report->output[i]);

@@ -168,6 +168,23 @@ static void put_capture(struct json *json, const struct lanes_report *report)
 	json_close(json, '}');
 }
 
+static void put_alerts(struct json *json, const struct alert_report *alerts)
+{
+	json_open(json, "anomalies", '{');
+	json_open(json, "alerts", '{');
+	for (unsigned i = 0; i < ALERT_KIND_COUNT; i++)
+		json_number(json, detector_info(i)->name, alerts->alerts[i]);
+	json_close(json, '}');
+	json_number(json, "events", alerts->events);
+	json_number(json, "events_lost", alerts->events_lost);
+	json_number(json, "keys_evicted", alerts->keys_evicted);
+	json_number(json, "attempts_missed", alerts->attempts_missed);
+	json_number(json, "entries_cut", alerts->entries_cut);
+	json_number(json, "sketches_missed", alerts->sketches_missed);
+	json_number(json, "bytes", alerts->bytes);
+	json_close(json, '}');
+}
+
 void summary_print_json(const struct summary *summary, FILE *out)
 {
 	const struct lanes_report *report = summary->report;
@@ -191,6 +208,8 @@ void summary_print_json(const struct summary *summary, FILE *out)
 		put_capture(&json, report);
 	json_number(&json, "rtt_ambiguous", report->total.rtt_ambiguous);
 	json_number(&json, "rtt_unqueued", report->total.rtt_unqueued);
+	if (report->alerts.enabled)
+		put_alerts(&json, &report->alerts);
 	put_outputs(&json, report);
 	put_packet_time(&json, "first_packet", &report->total, report->total.first_packet_ns);
 	put_packet_time(&json, "last_packet", &report->total, report->total.last_packet_ns);
