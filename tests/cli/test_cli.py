@@ -51,6 +51,34 @@ class Usage(CliTest):
                 self.assert_one_line(err, part)
                 self.assertEqual(os.listdir(self.folder), ["a.pcap"])
 
+    def test_wrong_detectors__option_or_key_named_exit_1(self):
+        self.write("a.pcap", pcap([udp(1)]))
+        cases = [
+            ("syn_flood:syns=0", "syn_flood: syns '0': it takes a whole number from 1 to"),
+            ("syn_flood:window=-1", "syn_flood: window '-1': it takes seconds from 0.001 to"),
+            ("syn_flood:window=0", "syn_flood: window '0'"),
+            ("rtt_shift:cooldown=soon", "rtt_shift: cooldown 'soon'"),
+            ("syn_flod:syns=1", "did you mean 'syn_flood'?"),
+            ("port_scan:syns=1", "it takes ports=N, hosts=N, window=SECS"),
+            ("beaconing", "such as syn_flood:syns=100"),
+            ("all:syns=1", "all takes on or off"),
+        ]
+        for text, part in cases:
+            self.write("flow.yaml", f'anomalies:\n  enabled: yes\n  detectors:\n    - "{text}"\n')
+            for where, args in (("--detector: ", ["--anomalies", "--detector", text]),
+                                ("flow.yaml: anomalies.detectors: ", ["--config", "flow.yaml"])):
+                with self.subTest(args=args):
+                    out, err = self.run_it("-r", "a.pcap", *args, code=1)
+                    self.assertEqual(out, b"")
+                    self.assert_one_line(err, part)
+                    self.assert_one_line(err, where)
+
+    def test_alerts_without_detectors__says_what_to_add(self):
+        self.write("a.pcap", pcap([udp(1)]))
+        _, err = self.run_it("-r", "a.pcap", "--alerts-jsonl", "x", code=1)
+        self.assert_one_line(err, "add --anomalies")
+        self.assertEqual(os.listdir(self.folder), ["a.pcap"])
+
     def test_information__printed_exit_0(self):
         for option, part in [("--help", b"usage: flowlane"), ("-h", b"Exit codes"), ("--version", b"flowlane "), ("-V", b"flowlane "),
                              ("--man", b".TH FLOWLANE 1"), ("--markdown", b"# Options")]:
@@ -294,6 +322,21 @@ class Results(CliTest):
         self.assertEqual(summaries[0], summaries[1])
         self.assertEqual(summaries[0], summaries[2])
         self.assertEqual((summaries[0]["first_packet"], summaries[0]["last_packet"]), (START, START + 0.511))
+
+    def test_alerts__on_the_console_and_as_lines(self):
+        self.write("udp.pcap", pcap([udp(i) for i in range(30)]))
+        line = (b'{"ts":1700000000.029,"kind":"udp_flood","description":"UDP flood suspected: 30 unanswered packets in 5 s to 10.1.0.1",'
+                b'"severity":"high","dst":"10.1.0.1","count":30,"window_secs":5.0}\n')
+        console = b"[alert] UDP flood suspected: 30 unanswered packets in 5 s to 10.1.0.1\n"
+        args = ["-r", "udp.pcap", "--anomalies", "--detector", "udp_flood:packets=30", "--alerts-jsonl"]
+        out, _ = self.run_it(*args, "a.jsonl", "--summary-json", "s.json")
+        self.assertIn(console, out)
+        self.assertEqual(self.read("a.jsonl"), line)
+        self.assertEqual(self.load("s.json")["anomalies"]["alerts"]["udp_flood"], 1)
+        out, err = self.run_it(*args, "-")
+        self.assertEqual(out, line)
+        self.assertIn(console.decode(), err)
+        self.assertEqual(self.run_it(*args, "a.jsonl", "-q")[0], b"")
 
     def test_filter_and_count__in_the_ledger(self):
         self.run_it("-q", "-r", "a.pcap", "--summary-json", "s.json", "host", "10.0.0.7")

@@ -71,7 +71,7 @@ def run(binary, path, folder, names, *more):
     """names: of OUTPUTS."""
     os.makedirs(folder, exist_ok=True)
     arguments = ["-r", path, "--summary-json", os.path.join(folder, "summary.json"), "--quiet"]
-    arguments += ["--flow-timeout-s", FLOW_TIMEOUT_SECS]
+    arguments += ["--flow-timeout-s", FLOW_TIMEOUT_SECS, "--anomalies"]
     for name in names:
         arguments += [OUTPUTS[name], os.path.join(folder, name)]
     return flowlane_run.run_flowlane(binary, *arguments, *more)
