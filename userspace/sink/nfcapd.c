@@ -12,7 +12,7 @@
 #define WHAT       "nfcapd export"
 #define PATH_BYTES 4096
 
-/* Live, a lane that compresses looks at no packets: 0.1 ms for LZ4, and 6 ms for bzip2, in place of 2 and 100. */
+/* Live, a lane that compresses looks at no packets: 0.06 ms for LZ4, and 4 ms for bzip2, in place of 1 and 60. */
 #define LIVE_BLOCK_BYTES (64u << 10)
 
 static int nfcapd_file_begin(const struct way_slots_options *options, uint64_t start_s, void **file)
