@@ -169,6 +169,8 @@ suite release unit
 suite asan unit
 suite release cli
 suite asan cli
+suite release streaming
+suite asan streaming
 suite release bpf
 suite asan bpf
 suite release net

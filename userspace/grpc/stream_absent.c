@@ -4,6 +4,7 @@
 
 #include "flowlane/sink.h"
 #include "log.h"
+#include "stream_expression.h"
 #include "stream_receiver.h"
 
 static bool absent_wanted(const struct config *config)
@@ -52,4 +53,10 @@ void stream_receiver_report(const struct stream_receiver *receiver, struct strea
 void stream_receiver_close(struct stream_receiver *receiver)
 {
 	(void)receiver;
+}
+
+int stream_expression(const char *target, char expression[STREAM_EXPRESSION_MAX])
+{
+	(void)target, (void)expression;
+	return -EINVAL;
 }

@@ -245,13 +245,14 @@ static bool start_call(struct stream_connection *connection, const struct stream
 static int wait_started(struct stream_connection *connection, const atomic_bool *hurry, char why[STREAM_WHY])
 {
 	uint64_t begin_ns = clock_monotonic_ns();
-	bool success;
+	bool started = false, success;
 
-	while (!connection->ended && connection->pending & 1u << STREAM_TAG_START) {
+	while (!connection->ended && !started) {
 		uint64_t waited_ms = (clock_monotonic_ns() - begin_ns) / 1000000;
 		if (waited_ms >= CONNECT_MS || (atomic_load(hurry) && waited_ms >= 20 * LOOK_MS))
 			return fail(why, -ETIMEDOUT, "", "no answer to the TLS handshake");
-		stream_connection_next(connection, stream_deadline(LOOK_MS), &success);
+		/* If it fails, the status follows, and says why. */
+		started = stream_connection_next(connection, stream_deadline(LOOK_MS), &success) == STREAM_TAG_START && success;
 	}
 	return connection->ended ? fail(why, -ECONNREFUSED, "", connection->why) : 0;
 }

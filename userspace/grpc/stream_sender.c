@@ -90,8 +90,10 @@ static bool wait_for(struct stream_sender *sender, enum stream_tag tag, gpr_time
 			continue;
 		uint64_t now_ns = clock_monotonic_ns();
 		since_ns = since_ns ? since_ns : now_ns;
-		if (now_ns - since_ns > patience_ns(sender))
+		if (now_ns - since_ns > patience_ns(sender)) {
+			sender->stalled = true;
 			stream_connection_cancel(connection);
+		}
 		*deadline = stream_deadline(STALL_MS);
 	}
 }
@@ -176,11 +178,8 @@ static void say_down(struct stream_sender *sender, const char *why)
 
 static void give_up(struct stream_sender *sender, const char *why, int error)
 {
-	if (sender->settings.live)
-		log_error("grpc: collector %s: %s; what was still in the buffer is not sent", sender->settings.target.text, why);
-	else
-		log_error("grpc: collector %s: %s; given up. Is a receiver listening there, with%s TLS?",
-			sender->settings.target.text, why, sender->settings.tls ? "" : "out");
+	log_error("grpc: collector %s: %s; given up. Is a receiver listening there, with%s TLS?", sender->settings.target.text, why,
+		sender->settings.tls ? "" : "out");
 	sender->error = error;
 	atomic_store(&sender->failed, true);
 }
@@ -225,25 +224,45 @@ static bool connect_again(struct stream_sender *sender, unsigned *pause_ms)
 	}
 }
 
-/* After a stream that did not end well. False: another one would not either. */
-static bool stream_broke(struct stream_sender *sender)
+/* How the stream ended, for people. */
+static void why_broke(struct stream_sender *sender, char *why, size_t size)
 {
 	const struct stream_connection *connection = &sender->connection;
-	bool early = connection->ended && connection->status == GRPC_STATUS_OK;
+	gpr_timespec deadline = stream_deadline(STALL_MS);
+
+	if (!connection->ended) /* an operation failed: the status follows */
+		wait_for(sender, STREAM_TAG_STATUS, &deadline);
+	if (sender->stalled)
+		snprintf(why, size, "takes nothing any more");
+	else if (connection->status == GRPC_STATUS_OK)
+		snprintf(why, size, "ended the stream: it wants no more");
+	else
+		snprintf(why, size, "ended the stream with %s: %s", stream_status_name(connection->status), connection->why);
+}
+
+/* After a stream that did not end well. False: another one would not either, or there is nothing to send in it. */
+static bool stream_broke(struct stream_sender *sender, bool all_sent, uint64_t begin_ns, unsigned *pause_ms)
+{
+	uint64_t now_ns = clock_monotonic_ns();
 	char why[STREAM_WHY + 64];
 
-	if (connection->ended)
-		snprintf(why, sizeof(why), "ended the stream%s%s: %s", early ? "" : " with ",
-			early ? "" : stream_status_name(connection->status), early ? "it wants no more" : connection->why);
-	else
-		snprintf(why, sizeof(why), "takes nothing any more");
+	why_broke(sender, why, sizeof(why));
 	sender->unconfirmed += sender->sent;
-	if (connection->ended && stream_status_is_final(connection->status) && !sender->settings.live) {
-		give_up(sender, why, -EPROTO);
+	if (all_sent || (!sender->settings.live && stream_status_is_final(sender->connection.status))) {
+		give_up(sender, why, all_sent ? -ECONNRESET : -EPROTO);
 		return false;
 	}
+	if (now_ns - begin_ns >= STABLE_NS) { /* it was a good one: as if it were the first */
+		*pause_ms = BACKOFF_MS;
+		sender->down_since_ns = 0;
+		sender->said = false;
+	}
+	sender->down_since_ns = sender->down_since_ns ? sender->down_since_ns : now_ns;
 	say_down(sender, why);
-	return true;
+	if (back_off(sender, pause_ms))
+		return true;
+	give_up(sender, why, -ECONNRESET);
+	return false;
 }
 
 /* One stream, from its connection to its end. True: another one is needed. */
@@ -254,32 +273,19 @@ static bool stream_run(struct stream_sender *sender, unsigned *pause_ms)
 	if (sender->said)
 		log_info("grpc: collector %s: connected", sender->settings.target.text);
 	uint64_t begin_ns = clock_monotonic_ns();
-	bool all, again = false;
+	bool again = false;
 	sender->sent = 0;
+	sender->stalled = false;
 	sender->streams++;
 	atomic_store(&sender->connected, true);
-	all = stream_send(sender);
-	if (all && stream_finish(sender)) {
-		sender->confirmed += sender->sent;
-	} else {
-		atomic_store(&sender->connected, false);
-		again = stream_broke(sender);
-		if (all && again) { /* nothing is left that another stream could be for */
-			again = false;
-			sender->error = -ECONNRESET;
-		}
-		if (again && clock_monotonic_ns() - begin_ns >= STABLE_NS) {
-			*pause_ms = BACKOFF_MS;
-			sender->down_since_ns = 0;
-		}
-	}
+	bool all_sent = stream_send(sender);
+	bool complete = all_sent && stream_finish(sender);
 	atomic_store(&sender->connected, false);
+	if (complete)
+		sender->confirmed += sender->sent;
+	else
+		again = stream_broke(sender, all_sent, begin_ns, pause_ms);
 	stream_connection_close(&sender->connection);
-	sender->down_since_ns = sender->down_since_ns || !again ? sender->down_since_ns : clock_monotonic_ns();
-	if (again && !back_off(sender, pause_ms)) {
-		give_up(sender, "does not keep a connection", -ECONNRESET);
-		return false;
-	}
 	return again;
 }
 

@@ -1,11 +1,13 @@
 /* Opens and closes the lanes of a run. lanes_run.c lets them run, lanes_report.c adds up what they did. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lanes_internal.h"
 #include "log.h"
 #include "pcap_source.h"
+#include "stream_expression.h"
 
 static int lanes_open_outputs(struct lanes *lanes, const struct source_info *info)
 {
@@ -137,12 +139,32 @@ static int lanes_open_filter(struct lanes *lanes, const struct source_info *info
 	return lanes->config->filter ? filter_create(lanes->config->filter, info, &lanes->filter) : 0;
 }
 
+/* The stream to a collector may leave through an interface that is captured: what the XDP program does not select goes on to the
+ * host, so the connection lives; captured, it would get no answers. In front of the user's expression, whose `vlan` moves offsets. */
+static int lanes_open_filter_own(struct lanes *lanes, const struct source_info *info)
+{
+	const char *filter = lanes->config->filter;
+	char own[STREAM_EXPRESSION_MAX], *expression;
+
+	if (!lanes->config->stream_grpc || stream_expression(lanes->config->stream_grpc, own))
+		return 0;
+	if (asprintf(&expression, filter ? "not (%s) and (%s)" : "not (%s)", own, filter) < 0)
+		return -ENOMEM;
+	filter_destroy(lanes->filter);
+	lanes->filter = NULL;
+	int err = filter_create(expression, info, &lanes->filter);
+	free(expression);
+	return err;
+}
+
 static int lanes_open_capture(struct lanes *lanes)
 {
 	const struct source_info info = { .link = LINK_ETHERNET };
 	struct capture_selection selection = { 0 };
 	int err = lanes_open_filter(lanes, &info);
 
+	if (!err)
+		err = lanes_open_filter_own(lanes, &info);
 	if (err)
 		return err;
 	if (lanes->filter)
