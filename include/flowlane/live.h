@@ -26,7 +26,7 @@ enum flow_flag {
 
 struct flow {
 	/* hot: matching and counting */
-	uint64_t addresses; /* IPv4: A << 32 | B as loaded; IPv6: the key's hash, and the addresses below decide */
+	uint64_t addresses; /* IPv4: A << 32 | B as numbers; IPv6: the key's hash, and the addresses below decide */
 	uint64_t key_tail;  /* a_port, b_port, proto, ip_version, vlan: bytes 32..39 of struct flow_key */
 	uint32_t tunnel;
 	union {

@@ -48,6 +48,7 @@ enum packet_flag {
 		1 << 1, /* no L4 header here: a later fragment (ports from the fragment table, or 0), or a first too short */
 	PACKET_TUNNELLED = 1 << 2, /* the key is that of an inner IP header */
 	PACKET_L4_CUT = 1 << 3,    /* payload or TCP options were cut off by the snapshot length */
+	PACKET_ASKS = 1 << 4,      /* DNS or QUIC by its ports, or ICMP: may ask or answer something that gives an RTT */
 };
 
 /* TCP flags as on the wire (RFC 9293), low byte only. */
@@ -83,8 +84,8 @@ struct packet {
 	uint8_t icmp_code;
 	uint16_t vlan;      /* outermost id as seen outside of tunnels, 0xffff: untagged (whether or not it is in the key) */
 	uint16_t echo_seq;  /* ICMP echo request / reply: sequence number */
-	uint64_t addresses; /* to compare flows by: IPv4: A << 32 | B, each as in memory; IPv6: the hash */
-	uint8_t unused[24]; /* zero */
+	uint64_t addresses; /* to compare flows by: IPv4: A << 32 | B as numbers; IPv6: the hash */
+	uint8_t unused[24]; /* nobody writes them */
 };
 _Static_assert(sizeof(struct packet) == 128, "two cache lines a packet; the batch must stay in L1");
 

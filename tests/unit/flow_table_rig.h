@@ -155,7 +155,7 @@ static inline struct hash_seed seed_that_collides(const struct flow_key *key)
 {
 	struct hash_seed seed = HASH_SEED_FIXED;
 
-	seed.s[1] = (uint64_t)key->a_port << 48 | (uint64_t)key->b_port << 32 | (uint64_t)key->proto << 8 | key->ip_version;
+	seed.s[1] = flow_key_tail(key);
 	return seed;
 }
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "flowlane/flow_key.h"
 
 struct hash_seed {
@@ -29,38 +30,37 @@ static inline uint64_t hash_fold(uint64_t x, uint64_t y)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* addresses: A's and B's four bytes in one word, any order that is the same for both directions. */
-static inline uint64_t flow_hash_v4(const struct hash_seed *seed, uint64_t addresses, uint64_t ports_proto, uint64_t scope)
+/* addresses: flow_key_addresses_v4(); tail: flow_key_tail(). */
+static inline uint64_t flow_hash_v4(const struct hash_seed *seed, uint64_t addresses, uint64_t tail, uint32_t tunnel)
 {
-	uint64_t h = hash_fold(addresses ^ seed->s[0], ports_proto ^ seed->s[1]);
-	return hash_fold(h ^ scope ^ seed->s[2], seed->s[3]);
+	uint64_t h = hash_fold(addresses ^ seed->s[0], tail ^ seed->s[1]);
+	return hash_fold(h ^ tunnel ^ seed->s[2], seed->s[3]);
 }
 
-/* A << 32 | B, each as in memory. */
+/* A << 32 | B, as numbers. */
 static inline uint64_t flow_key_addresses_v4(const struct flow_key *key)
 {
-	uint32_t a, b;
+	return (uint64_t)load_be32(key->a_ip + FLOW_KEY_V4_OFFSET) << 32 | load_be32(key->b_ip + FLOW_KEY_V4_OFFSET);
+}
 
-	memcpy(&a, key->a_ip + FLOW_KEY_V4_OFFSET, sizeof(a));
-	memcpy(&b, key->b_ip + FLOW_KEY_V4_OFFSET, sizeof(b));
-	return (uint64_t)a << 32 | b;
+/* a_port, b_port, proto, ip_version, vlan, as they lie in memory. */
+static inline uint64_t flow_key_tail(const struct flow_key *key)
+{
+	return load_le64(&key->a_port);
 }
 
 /* The same value for the same key, however it was made: the decoder's fast path and this must agree (tested). */
 static inline uint64_t flow_key_hash(const struct hash_seed *seed, const struct flow_key *key)
 {
-	uint64_t tail = (uint64_t)key->a_port << 48 | (uint64_t)key->b_port << 32 | (uint64_t)key->proto << 8 | key->ip_version;
-	uint64_t scope = (uint64_t)key->vlan << 32 | key->tunnel;
 	uint64_t w[4];
 
-	if (key->ip_version == 4) {
-		return flow_hash_v4(seed, flow_key_addresses_v4(key), tail, scope);
-	}
+	if (key->ip_version == 4)
+		return flow_hash_v4(seed, flow_key_addresses_v4(key), flow_key_tail(key), key->tunnel);
 	memcpy(w, key->a_ip, 16);
 	memcpy(w + 2, key->b_ip, 16);
 	uint64_t h = hash_fold(w[0] ^ seed->s[0], w[1] ^ seed->s[1]);
 	h ^= hash_fold(w[2] ^ seed->s[2], w[3] ^ seed->s[3]);
-	return flow_hash_v4(seed, h, tail, scope);
+	return flow_hash_v4(seed, h, flow_key_tail(key), key->tunnel);
 }
 
 #endif

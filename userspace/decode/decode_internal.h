@@ -9,13 +9,18 @@
  *   transport.c               ports, lengths ─▶ tunnels.c ────┘
  *                                │
  *   decode.c                  canonical key, hash, struct packet
+ *
+ * decode_fast.c does all of it at once for the frames that most are: Ethernet, at most one 802.1Q tag, IP without options or
+ * extensions, TCP or UDP.
  */
 #ifndef FLOWLANE_DECODE_INTERNAL_H
 #define FLOWLANE_DECODE_INTERNAL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "bytes.h"
 #include "decode.h"
 
 #define WALK_HEADERS_MAX    16 /* the deepest real stacks (operator VLANs, MPLS, GTP-U, VXLAN inside) have 12 */
@@ -45,6 +50,9 @@ enum ip_proto {
 	PROTO_HIP = 139,
 	PROTO_SHIM6 = 140,
 };
+
+/* UDP ports with requests and answers that tcp/rtt.h times. */
+enum asking_port { PORT_DNS = 53, PORT_QUIC = 443 };
 
 enum ether_type {
 	ETHER_LENGTH_MAX = 1535, /* up to here it is a length, not a type */
@@ -117,8 +125,13 @@ struct fragment_table {
 	uint64_t evicted;               /* the same */
 };
 
+/* Of the ports that the fast path looks for, one bit each: what leads on into a tunnel, and what asks and answers. */
+#define SPECIAL_TUNNELS 0x0fffu
+#define SPECIAL_ASKING  0xf000u
+
 struct decoder {
 	struct decoder_options options;
+	uint32_t tunnel_bits; /* of the fast path's special_ports(): those that lead on into a tunnel */
 	uint16_t vlan_hide;   /* 0xffff without key_vlan: or-ed to the id, it makes FLOW_VLAN_NONE */
 	uint32_t tunnel_mask; /* 0 without key_tunnel */
 	struct fragment_table fragments;
@@ -227,7 +240,17 @@ enum layer tunnel_enter_udp(struct walk *walk); /* UDP ports; walk->off behind t
 const struct fragment_entry *fragment_find(struct fragment_table *table, const struct fragment_id *id, uint64_t now_ns);
 void fragment_insert(struct fragment_table *table, const struct fragment_id *id, uint64_t now_ns, const struct packet *packet);
 
-/* decode.c: the fast path answers like decode_general() or says false, and has then left the packet as it was. */
+/* x > y, as numbers of 16 bytes. Two 64-bit comparisons instead of a memcmp() whose result nobody can predict. */
+static inline bool is_greater16(const uint8_t *x, const uint8_t *y, bool if_equal)
+{
+	uint64_t x_high = load_be64(x), y_high = load_be64(y);
+	uint64_t x_low = load_be64(x + 8), y_low = load_be64(y + 8);
+	bool low = (x_low > y_low) | ((x_low == y_low) & if_equal);
+
+	return (x_high > y_high) | ((x_high == y_high) & low);
+}
+
+/* decode_fast.c: answers like decode_general(), or says false and has then left the packet as it was. */
 bool decode_fast(const struct decoder *decoder, const struct frame *frame, struct packet *packet);
 void decode_general(struct decoder *decoder, const struct frame *frame, struct packet *packet);
 

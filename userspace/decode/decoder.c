@@ -15,6 +15,7 @@ int decoder_create(const struct decoder_options *options, struct decoder **decod
 	if (!new)
 		return -ENOMEM;
 	new->options = *options;
+	new->tunnel_bits = options->outer ? 0 : SPECIAL_TUNNELS;
 	new->vlan_hide = options->key_vlan ? 0 : FLOW_VLAN_NONE;
 	new->tunnel_mask = options->key_tunnel ? UINT32_MAX : 0;
 	new->fragments.entries = arena_map(FRAGMENT_TABLE_BYTES);

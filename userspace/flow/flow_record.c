@@ -2,15 +2,15 @@
 
 #include <string.h>
 
+#include "bytes.h"
 #include "poison.h"
 
 void flow_live_key(const struct flow *flow, struct flow_key *key)
 {
 	memset(key, 0, sizeof(*key));
 	if (flow_ip_version(flow) == 4) {
-		uint32_t a = (uint32_t)(flow->addresses >> 32), b = (uint32_t)flow->addresses;
-		memcpy(key->a_ip + FLOW_KEY_V4_OFFSET, &a, sizeof(a));
-		memcpy(key->b_ip + FLOW_KEY_V4_OFFSET, &b, sizeof(b));
+		store_be32(key->a_ip + FLOW_KEY_V4_OFFSET, (uint32_t)(flow->addresses >> 32));
+		store_be32(key->b_ip + FLOW_KEY_V4_OFFSET, (uint32_t)flow->addresses);
 	} else {
 		memcpy(key->a_ip, flow->a_ip, sizeof(key->a_ip));
 		memcpy(key->b_ip, flow->b_ip, sizeof(key->b_ip));

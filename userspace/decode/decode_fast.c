@@ -1,0 +1,295 @@
+/*
+ * The fast path: Ethernet, at most one 802.1Q tag, IPv4 or IPv6 without options, whole TCP or UDP header. And the loop over a
+ * batch.
+ *
+ * What varies from packet to packet - TCP or UDP, lengths, direction - is computed with masks, minima and conditional moves: a
+ * mispredicted branch costs 15 to 20 cycles, a third of what all of this takes. What can be wrong with a packet is gathered, and
+ * asked for once. Loads and stores are as wide as the fields allow that lie beside each other.
+ */
+#include "decode_internal.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include "bytes.h"
+#include "poison.h"
+
+/* ---- ports that mean something -------------------------------------------------------------------------------------------- */
+
+#define BE16(x)  (short)(uint16_t)((x) >> 8 | ((x)&0xff) << 8)
+#define TWICE(x) BE16(x), BE16(x)
+
+/* The ports, each for source and destination, as they lie in the packet. One bit each in the result of special_ports(). */
+#define SPECIAL_LOW  TWICE(PORT_VXLAN), TWICE(PORT_VXLAN_LINUX), TWICE(PORT_VXLAN_GPE), TWICE(PORT_GENEVE)
+#define SPECIAL_HIGH TWICE(PORT_GTPU), TWICE(PORT_TEREDO), TWICE(PORT_DNS), TWICE(PORT_QUIC)
+
+/* ports: source and destination as in the packet. Compared with all special ones at once: no branch, no table. */
+static inline uint32_t special_ports(uint32_t ports)
+{
+#ifdef __SSE2__
+	const __m128i low = _mm_setr_epi16(SPECIAL_LOW), high = _mm_setr_epi16(SPECIAL_HIGH);
+	__m128i both = _mm_set1_epi32((int)ports);
+
+	return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(_mm_cmpeq_epi16(both, low), _mm_cmpeq_epi16(both, high)));
+#else
+	static const short special[16] = { SPECIAL_LOW, SPECIAL_HIGH };
+	uint32_t bits = 0;
+
+	for (unsigned i = 0; i < 16; i++)
+		bits |= (uint32_t)((uint16_t)special[i] == (uint16_t)(ports >> 16 * (i & 1))) << i;
+	return bits;
+#endif
+}
+
+/* ---- what IPv4 and IPv6 have in common --------------------------------------------------------------------------------------- */
+
+/* Members that lie beside each other are stored at once. */
+_Static_assert(offsetof(struct packet, payload_len) == offsetof(struct packet, l3_len) + 4, "");
+_Static_assert(offsetof(struct packet, tcp_ack) == offsetof(struct packet, tcp_seq) + 4, "");
+_Static_assert(offsetof(struct packet, l3_off) == offsetof(struct packet, tcp_window) + 2, "");
+_Static_assert(offsetof(struct packet, l4_off) == offsetof(struct packet, tcp_window) + 4, "");
+_Static_assert(offsetof(struct packet, payload_off) == offsetof(struct packet, tcp_window) + 6, "");
+_Static_assert(offsetof(struct packet, verdict) == offsetof(struct packet, key.tunnel) + 4, "");
+_Static_assert(offsetof(struct packet, dir) == offsetof(struct packet, key.tunnel) + 5, "");
+_Static_assert(offsetof(struct packet, flags) == offsetof(struct packet, key.tunnel) + 6, "");
+_Static_assert(offsetof(struct packet, tcp_flags) == offsetof(struct packet, key.tunnel) + 7, "");
+_Static_assert(offsetof(struct packet, ttl) == offsetof(struct packet, tos) + 1, "");
+_Static_assert(offsetof(struct packet, icmp_type) == offsetof(struct packet, tos) + 2, "");
+_Static_assert(offsetof(struct packet, vlan) == offsetof(struct packet, tos) + 4, "");
+_Static_assert(offsetof(struct packet, echo_seq) == offsetof(struct packet, tos) + 6, "");
+
+static inline void store_u64(void *p, uint64_t v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+static inline uint64_t rotate64(uint64_t x, unsigned bits)
+{
+	return x << (bits & 63) | x >> (-bits & 63);
+}
+
+static inline uint32_t rotate32(uint32_t x, unsigned bits)
+{
+	return x << (bits & 31) | x >> (-bits & 31);
+}
+
+/* An IP packet of `total` bytes at l3_off, whose TCP or UDP header is at l4_off; both offsets are constants where this is called. */
+struct ip_fast {
+	const struct decoder *decoder;
+	const struct frame *frame;
+	uint32_t l3_off, l4_off;
+	uint32_t total;
+	uint32_t proto;
+	uint32_t wrong; /* not 0: not for the fast path */
+	uint32_t tos, ttl;
+	uint16_t vlan;
+};
+
+/* How TCP and UDP differ, by the lowest bit of the protocol number: one load each, where a comparison would become a branch. */
+static const struct transport_kind {
+	uint64_t numbers; /* of load_be64(l4 + 4): TCP: sequence(32) acknowledgement(32) */
+	uint32_t tail;    /* of load_be32(l4 + 12): TCP: offset(8) flags(8) window(16) */
+	uint32_t proto;
+	uint32_t header;     /* bytes, besides what the offset says */
+	uint32_t header_min; /* bytes */
+	uint32_t special;    /* of special_ports() */
+	uint32_t length;     /* or-ed to UDP's own length: TCP has none */
+} transport_kinds[2] = {
+	{ UINT64_MAX, UINT32_MAX, PROTO_TCP, 0, 20, 0, UINT32_MAX },
+	{ 0, 0, PROTO_UDP, 8, 8, UINT32_MAX, 0 },
+};
+
+/* All but key, hash and direction: *flags gets the 64 bits from key.tunnel to tcp_flags, without the direction. False, and
+ * nothing stored, for what is not plain TCP or UDP. */
+static inline __attribute__((always_inline)) bool transport_fast(const struct ip_fast *ip, struct packet *packet, uint64_t *flags)
+{
+	const struct transport_kind *kind = &transport_kinds[ip->proto & 1];
+	const struct frame *frame = ip->frame;
+	const uint8_t *l4 = frame->data + ip->l4_off;
+	uint32_t cap = frame->cap_len, end = ip->l3_off + ip->total;
+	uint64_t numbers = load_be64(l4 + 4);
+	uint32_t tail = load_be32(l4 + 12) & kind->tail;
+	uint32_t header = (tail >> 26 & 0x3c) + kind->header;
+	uint32_t rest = ip->total - (ip->l4_off - ip->l3_off) - header;
+	uint32_t special = special_ports(load_le32(l4)) & kind->special;
+	uint32_t wrong = ip->wrong | (ip->proto ^ kind->proto) | (special & ip->decoder->tunnel_bits);
+	/* Negative: payload shorter than nothing, packet beyond the frame, header too short. */
+	uint32_t beyond = rest | (frame->wire_len - end) | (header - kind->header_min);
+
+	if (__builtin_expect(wrong | beyond >> 31, 0))
+		return false;
+	/* UDP's own length may be shorter than what IP carries; 0 and below 8 wrap around and do not count. */
+	uint32_t payload_max = ((uint32_t)(numbers >> 48) - 8) | kind->length;
+	uint32_t payload = rest < payload_max ? rest : payload_max;
+	uint32_t payload_off = ip->l4_off + header < cap ? ip->l4_off + header : cap;
+	uint32_t cut = (cap - end) >> 31, asks = ((special & SPECIAL_ASKING) + SPECIAL_ASKING) >> 16;
+	uint32_t flag_bits = cut * PACKET_L4_CUT | asks * PACKET_ASKS;
+
+	store_u64(&packet->l3_len, ip->total | (uint64_t)payload << 32);
+	store_u64(&packet->tcp_seq, rotate64(numbers & kind->numbers, 32));
+	store_u64(&packet->tcp_window,
+		(tail & 0xffff) | ip->l3_off << 16 | (uint64_t)ip->l4_off << 32 | (uint64_t)payload_off << 48);
+	store_u64(&packet->tos, ip->tos | ip->ttl << 8 | (uint64_t)ip->vlan << 32);
+	packet->frame = frame;
+	*flags = (uint64_t)(flag_bits << 16 | (tail << 8 & 0xff000000)) << 32;
+	return true;
+}
+
+/* Ports, protocol, version and VLAN id of the key, as they lie in memory. A priority tag is none. */
+static inline uint64_t tail_fast(const struct ip_fast *ip, uint32_t ports, uint32_t version)
+{
+	uint32_t vlan = (uint16_t)((ip->vlan ? ip->vlan : FLOW_VLAN_NONE) | ip->decoder->vlan_hide);
+
+	return (uint64_t)(vlan << 16 | version << 8 | ip->proto) << 32 | rotate32(ports, 16);
+}
+
+/* ---- IPv4, IPv6, Ethernet ------------------------------------------------------------------------------------------------------ */
+
+/* addresses: A in the upper half. */
+static inline void key_put_v4(struct flow_key *key, uint64_t addresses)
+{
+#ifdef __SSE2__
+	__m128i both = _mm_cvtsi64_si128((long long)__builtin_bswap64(addresses)); /* A, B, 0, 0 */
+
+	_mm_storeu_si128((__m128i *)key->a_ip, _mm_shuffle_epi32(both, _MM_SHUFFLE(0, 2, 2, 2)));
+	_mm_storeu_si128((__m128i *)key->b_ip, _mm_shuffle_epi32(both, _MM_SHUFFLE(1, 2, 2, 2)));
+#else
+	memset(key, 0, 32);
+	store_be32(key->a_ip + FLOW_KEY_V4_OFFSET, (uint32_t)(addresses >> 32));
+	store_be32(key->b_ip + FLOW_KEY_V4_OFFSET, (uint32_t)addresses);
+#endif
+}
+
+/* head: EtherType, version, header length, TOS and total length, as the bytes lie in memory. */
+static inline __attribute__((always_inline)) bool ipv4_fast(const struct decoder *decoder, const struct frame *frame,
+	struct packet *packet, uint32_t l3_off, uint64_t head, uint16_t vlan)
+{
+	const uint8_t *l3 = frame->data + l3_off;
+	uint64_t middle = load_le64(l3 + 6); /* flags and fragment offset(16) TTL(8) protocol(8) checksum(16) ... */
+	const struct ip_fast ip = {
+		.decoder = decoder,
+		.frame = frame,
+		.l3_off = l3_off,
+		.l4_off = l3_off + 20,
+		.total = __builtin_bswap16((uint16_t)(head >> 32)),
+		.proto = middle >> 24 & 0xff,
+		.wrong = middle & 0xff3f, /* more fragments, or an offset */
+		.tos = head >> 24 & 0xff,
+		.ttl = middle >> 16 & 0xff,
+		.vlan = vlan,
+	};
+	uint64_t flags;
+
+	if (!transport_fast(&ip, packet, &flags))
+		return false;
+	/* A and B: compare (source, destination, their ports) with the same seen from the other end, and take the smaller. */
+	uint64_t there = load_be64(l3 + 12), back = rotate64(there, 32);
+	uint32_t ports = load_be32(l3 + 20);
+	bool swap = back < there;
+
+	if (__builtin_expect(back == there, 0))
+		swap = rotate32(ports, 16) < ports;
+	ports = rotate32(ports, swap ? 16 : 0);
+	packet->addresses = back < there ? back : there;
+	key_put_v4(&packet->key, packet->addresses);
+	uint64_t tail = tail_fast(&ip, ports, 4);
+	store_u64(&packet->key.a_port, tail);
+	store_u64(&packet->key.tunnel, flags | (uint64_t)swap << 40);
+	packet->hash = flow_hash_v4(&decoder->options.seed, packet->addresses, tail, 0);
+	return true;
+}
+
+static inline __attribute__((always_inline)) bool ipv6_fast(
+	const struct decoder *decoder, const struct frame *frame, struct packet *packet, uint32_t l3_off, uint16_t vlan)
+{
+	const uint8_t *l3 = frame->data + l3_off;
+	uint64_t head = load_be64(l3); /* version(4) class(8) label(20) payload length(16) next header(8) hop limit(8) */
+	const struct ip_fast ip = {
+		.decoder = decoder,
+		.frame = frame,
+		.l3_off = l3_off,
+		.l4_off = l3_off + 40,
+		.total = 40 + (head >> 16 & 0xffff),
+		.proto = head >> 8 & 0xff,
+		.wrong = head >> 60 ^ 6,
+		.tos = head >> 52 & 0xff,
+		.ttl = head & 0xff,
+		.vlan = vlan,
+	};
+	uint64_t flags;
+
+	if (frame->cap_len < l3_off + 60 || !transport_fast(&ip, packet, &flags))
+		return false;
+	uint32_t ports = load_be32(l3 + 40);
+	bool swap = is_greater16(l3 + 8, l3 + 24, rotate32(ports, 16) < ports);
+
+	memcpy(packet->key.a_ip, l3 + 8 + 16 * swap, 16);
+	memcpy(packet->key.b_ip, l3 + 24 - 16 * swap, 16);
+	store_u64(&packet->key.a_port, tail_fast(&ip, rotate32(ports, swap ? 16 : 0), 6));
+	store_u64(&packet->key.tunnel, flags | (uint64_t)swap << 40);
+	packet->addresses = packet->hash = flow_key_hash(&decoder->options.seed, &packet->key);
+	return true;
+}
+
+/* The EtherType and the first byte of the IP header, as they lie in memory. */
+#define HEAD_IPV4 0x450008 /* version 4, header length 5 */
+#define HEAD_IPV6 0xdd86
+
+/* data + l3_off is an IP header, or not. Captured: 40 bytes of it. */
+static inline __attribute__((always_inline)) bool ip_fast(
+	const struct decoder *decoder, const struct frame *frame, struct packet *packet, uint32_t l3_off, uint16_t vlan)
+{
+	uint64_t head = load_le64(frame->data + l3_off - 2);
+
+	if (__builtin_expect((head & 0xffffff) == HEAD_IPV4, 1))
+		return ipv4_fast(decoder, frame, packet, l3_off, head, vlan);
+	return (head & 0xffff) == HEAD_IPV6 && ipv6_fast(decoder, frame, packet, l3_off, vlan);
+}
+
+static inline __attribute__((always_inline)) bool fast_path(
+	const struct decoder *decoder, const struct frame *frame, struct packet *packet)
+{
+	const uint8_t *data = frame->data;
+
+	if ((frame->link ^ LINK_ETHERNET) | frame->vlan_tpid || frame->cap_len < 14 + 40)
+		return false;
+	if (ip_fast(decoder, frame, packet, 14, FLOW_VLAN_NONE))
+		return true;
+	return load_be16(data + 12) == ETHER_VLAN && frame->cap_len >= 18 + 40 &&
+	       ip_fast(decoder, frame, packet, 18, load_be16(data + 14) & 0xfff);
+}
+
+bool decode_fast(const struct decoder *decoder, const struct frame *frame, struct packet *packet)
+{
+	return fast_path(decoder, frame, packet);
+}
+
+/* ---- the batch ------------------------------------------------------------------------------------------------------------------- */
+
+/* 8 frames ahead: about 80 ns, the reach of an access to the last-level cache. Two lines, as headers may start anywhere in one:
+ * with frames 2 KiB apart this takes 16 ns a frame, with one line 54, without prefetch 97. */
+#define PREFETCH_AHEAD 8
+
+static inline void frame_prefetch(const struct frame *frame)
+{
+	__builtin_prefetch(frame->data);
+	__builtin_prefetch(frame->data + 63);
+}
+
+unsigned decode_batch(struct decoder *decoder, const struct frame *frames, struct packet *packets, unsigned n)
+{
+	unsigned apart = 0; /* that are no flow's */
+
+	for (unsigned i = 0; i < n && i < PREFETCH_AHEAD; i++)
+		frame_prefetch(&frames[i]);
+	for (unsigned i = 0; i < n; i++) {
+		if (i + PREFETCH_AHEAD < n)
+			frame_prefetch(&frames[i + PREFETCH_AHEAD]);
+		if (__builtin_expect(!fast_path(decoder, &frames[i], &packets[i]), 0)) {
+			decode_general(decoder, &frames[i], &packets[i]);
+			apart += packets[i].verdict != VERDICT_FLOW;
+		}
+	}
+	return n - apart;
+}
