@@ -48,6 +48,7 @@ enum packet_flag {
 		1 << 1, /* no L4 header here: a later fragment (ports from the fragment table, or 0), or a first too short */
 	PACKET_TUNNELLED = 1 << 2, /* the key is that of an inner IP header */
 	PACKET_L4_CUT = 1 << 3,    /* payload or TCP options were cut off by the snapshot length */
+	PACKET_SEGMENT = 1 << 5,   /* TCP, and its header is here */
 	PACKET_ASKS = 1 << 4,      /* DNS or QUIC by its ports, or ICMP: may ask or answer something that gives an RTT */
 };
 

@@ -57,10 +57,19 @@ static inline const char *lengths_broken(const struct packet *p)
 	return NULL;
 }
 
+static inline bool is_asking_port(uint16_t port)
+{
+	return port == 53 || port == 443;
+}
+
 static inline const char *transport_broken(const struct packet *p)
 {
 	const uint8_t *l4 = p->frame->data + p->l4_off;
+	uint8_t proto = p->key.proto;
+	bool asks = proto == 1 || proto == 58 || (proto == 17 && (is_asking_port(p->key.a_port) || is_asking_port(p->key.b_port)));
 
+	INVARIANT(!(p->flags & PACKET_ASKS) == !asks);
+	INVARIANT(!(p->flags & PACKET_SEGMENT) == (proto != 6 || p->flags & PACKET_FRAGMENT_LATER));
 	if (p->flags & PACKET_FRAGMENT_LATER || p->key.proto != 6) {
 		INVARIANT(p->tcp_flags == 0 && p->tcp_seq == 0 && p->tcp_ack == 0 && p->tcp_window == 0);
 		return NULL;

@@ -197,7 +197,9 @@ static inline void tcp_feed_packet(struct tcp_rig *rig, const struct packet *pac
 		rig->reuses++;
 		flow_init(flow, packet);
 	}
-	struct tcp_work work = { &rig->tcp, packet, flow->last_ns };
+	struct tcp_work work = { &rig->tcp, packet };
+	if (rtt_is_void(flow->last_ns, packet->frame->ts_ns))
+		tcp_forget(&rig->tcp);
 	flow_update(flow, packet);
 	tcp_update(&work, 1, &(struct rtt_results){ .ledger = &rig->ledger });
 }

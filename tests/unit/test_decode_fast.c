@@ -24,9 +24,9 @@ static bool one_in(uint32_t n)
 
 static uint16_t random_port(void)
 {
-	static const uint16_t tunnel[] = { 2152, 3544, 4789, 4790, 6081, 8472 };
+	static const uint16_t special[] = { 2152, 3544, 4789, 4790, 6081, 8472, 53, 443 };
 
-	return one_in(8) ? tunnel[random_below(6)] : (uint16_t)random_next();
+	return one_in(8) ? special[random_below(8)] : (uint16_t)random_next();
 }
 
 /* Few different ones, so that source and destination are equal now and then, or differ late. */

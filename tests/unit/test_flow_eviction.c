@@ -321,7 +321,8 @@ static void tags__when_compared__then_one_bit_each(void **context)
 		assert_int_equal(bucket_tags(&bucket, tag), want);
 	}
 	assert_int_equal(hash_tag(0xffff0000ffffffff), 1); /* 0 means free */
-	assert_int_equal(hash_tag(0x0000123400000000), 0x1234);
+	assert_int_equal(hash_tag(0x0000123400000000), 0x1235);
+	assert_int_equal(hash_tag(0x0000123500000000), 0x1235);
 }
 
 int main(void)

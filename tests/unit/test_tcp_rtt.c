@@ -361,7 +361,7 @@ static void works__when_given_together__then_the_same_as_one_by_one(void **conte
 		tcp_packet(&together, &steps[i], &made[i]);
 		if (i == 0)
 			flow_init(&together.tcp.flow, &made[0].packet);
-		work[i] = (struct tcp_work){ &together.tcp, &made[i].packet, together.tcp.flow.last_ns };
+		work[i] = (struct tcp_work){ &together.tcp, &made[i].packet };
 		flow_update(&together.tcp.flow, &made[i].packet);
 	}
 	tcp_update(work, ROWS(steps), &(struct rtt_results){ .ledger = &together.ledger });

@@ -3,7 +3,7 @@
  * canonical. The seed is fixed for files (same input, same run) and random for live capture, so that nobody outside can
  * aim at one bucket.
  *
- * Its 64 bits are used as: [47:32] tag in the bucket, [31:0] bucket.
+ * Its 64 bits are used as: [47:33] tag in the bucket, [31:0] bucket.
  */
 #ifndef FLOWLANE_HASH_H
 #define FLOWLANE_HASH_H

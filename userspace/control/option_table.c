@@ -99,7 +99,7 @@ const struct option_spec option_table[] = {
 	  IN("flow", "active_timeout_s"), SETS(active_timeout_ns), .fallback = "300", RANGE(0, SECONDS_MAX),
 	  .help = "pipe, nfcapd and packet index: a direction that lasts longer than SECS is cut, the flow lives on; 0 never" },
 	{ .group = "Flows", .name = "max-flows", .kind = OPTION_NUMBER, .argument = "N", .unit = "flows",
-	  IN("flow", "max_flows"), SETS(max_flows), .fallback = "4194304", RANGE(1, 1ULL << 30),
+	  IN("flow", "max_flows"), SETS(max_flows), .fallback = "4194304", RANGE(1, 1ULL << 29),
 	  .help = "most flows at a time; when full, a half-open, closed or silent one leaves; 64k, 4M, 4Mi work" },
 	{ .group = "Flows", .name = "outer", .kind = OPTION_FLAG, IN("flow", "outer"), SETS(outer),
 	  .help = "take the outer IP header of a tunnel, not the innermost" },

@@ -95,9 +95,10 @@ static const struct transport_kind {
 	uint32_t header_min; /* bytes */
 	uint32_t special;    /* of special_ports() */
 	uint32_t length;     /* or-ed to UDP's own length: TCP has none */
+	uint32_t flags;      /* enum packet_flag */
 } transport_kinds[2] = {
-	{ UINT64_MAX, UINT32_MAX, PROTO_TCP, 0, 20, 0, UINT32_MAX },
-	{ 0, 0, PROTO_UDP, 8, 8, UINT32_MAX, 0 },
+	{ UINT64_MAX, UINT32_MAX, PROTO_TCP, 0, 20, 0, UINT32_MAX, PACKET_SEGMENT },
+	{ 0, 0, PROTO_UDP, 8, 8, UINT32_MAX, 0, 0 },
 };
 
 /* All but key, hash and direction: *flags gets the 64 bits from key.tunnel to tcp_flags, without the direction. False, and
@@ -124,7 +125,7 @@ static inline __attribute__((always_inline)) bool transport_fast(const struct ip
 	uint32_t payload = rest < payload_max ? rest : payload_max;
 	uint32_t payload_off = ip->l4_off + header < cap ? ip->l4_off + header : cap;
 	uint32_t cut = (cap - end) >> 31, asks = ((special & SPECIAL_ASKING) + SPECIAL_ASKING) >> 16;
-	uint32_t flag_bits = cut * PACKET_L4_CUT | asks * PACKET_ASKS;
+	uint32_t flag_bits = kind->flags | cut * PACKET_L4_CUT | asks * PACKET_ASKS;
 
 	store_u64(&packet->l3_len, ip->total | (uint64_t)payload << 32);
 	store_u64(&packet->tcp_seq, rotate64(numbers & kind->numbers, 32));

@@ -1,5 +1,5 @@
 /*
- * A bucket of the flow table: one cache line, eight flows. The tag is 16 bits of the hash, so that a lookup goes to the right
+ * A bucket of the flow table: one cache line, eight flows. The tag is 15 bits of the hash, so that a lookup goes to the right
  * slab entry at once (8 bits would send every tenth one to a wrong one first, which is a cache miss each).
  */
 #ifndef FLOWLANE_FLOW_BUCKET_H
@@ -24,9 +24,7 @@ _Static_assert(sizeof(struct bucket) == 64, "one line");
 
 static inline uint16_t hash_tag(uint64_t hash)
 {
-	uint16_t tag = (uint16_t)(hash >> 32);
-
-	return tag ? tag : 1;
+	return (uint16_t)(hash >> 32) | 1; /* never 0 */
 }
 
 /* One bit per slot whose tag is this one. */

@@ -31,6 +31,7 @@ struct flow_table {
 	uint32_t max_flows;
 	uint32_t live;
 	uint64_t timeout_ns; /* FLOW_NO_TIMEOUT: never */
+	uint8_t *area; /* of both slabs: TCP flows first */
 	struct slab tcp, other;
 	struct timers *timers; /* NULL: flows never time out */
 	bool started;
@@ -46,6 +47,19 @@ struct flow_table {
 static uint32_t buckets_for(uint32_t max_flows)
 {
 	return max_flows / BUCKET_LOAD + 2; /* two at least: the second bucket is another one */
+}
+
+/* In huge pages, so that each slab begins with one. */
+static size_t tcp_bytes(uint32_t max_flows)
+{
+	size_t page = (size_t)2 << 20;
+
+	return (max_flows * sizeof(struct tcp_flow) + page - 1) / page * page;
+}
+
+static size_t area_bytes(uint32_t max_flows)
+{
+	return tcp_bytes(max_flows) + max_flows * sizeof(struct flow);
 }
 
 void flow_table_sizes(uint32_t max_flows, struct flow_table_sizes *sizes)
@@ -83,14 +97,13 @@ int flow_table_create(const struct flow_table_options *options, struct flow_tabl
 	table->buckets = arena_map((size_t)table->buckets_count * sizeof(struct bucket));
 	if (!table->buckets)
 		goto fail;
-	err = slab_create(&table->tcp, table->max_flows, sizeof(struct tcp_flow));
-	if (err)
+	table->area = arena_map(area_bytes(table->max_flows));
+	if (!table->area)
 		goto fail;
-	err = slab_create(&table->other, table->max_flows, sizeof(struct flow));
-	if (err)
-		goto fail;
+	slab_place(&table->tcp, table->area, 0, table->max_flows, sizeof(struct tcp_flow));
+	slab_place(&table->other, table->area, tcp_bytes(table->max_flows), table->max_flows, sizeof(struct flow));
 	if (options->ways) {
-		err = flow_ways_create(options->ways, table->max_flows, table->tcp.area, table->other.area, &table->ways);
+		err = flow_ways_create(options->ways, table->max_flows, table->tcp.start, table->other.start, &table->ways);
 		if (err)
 			goto fail;
 	}
@@ -116,8 +129,7 @@ void flow_table_destroy(struct flow_table *table)
 		return;
 	timers_destroy(table->timers);
 	flow_ways_destroy(table->ways);
-	slab_destroy(&table->tcp);
-	slab_destroy(&table->other);
+	arena_unmap(table->area, area_bytes(table->max_flows));
 	arena_unmap(table->buckets, (size_t)table->buckets_count * sizeof(struct bucket));
 	free(table);
 }
@@ -141,9 +153,7 @@ static uint64_t flow_deadline_ns(const struct flow *flow, uint64_t patience_ns)
 
 static struct flow *flow_at(const struct flow_table *table, uint32_t slot)
 {
-	if (slot & FLOW_SLOT_TCP)
-		return (struct flow *)(table->tcp.area + (size_t)(slot & ~FLOW_SLOT_TCP) * sizeof(struct tcp_flow));
-	return (struct flow *)(table->other.area + (size_t)slot * sizeof(struct flow));
+	return (struct flow *)(table->area + (size_t)slot * SLAB_LINE);
 }
 
 static uint32_t hash_first(const struct flow_table *table, uint64_t hash)
@@ -178,11 +188,11 @@ void flow_table_prefetch(const struct flow_table *table, const struct packet *co
 static inline __attribute__((always_inline)) void flow_prefetch(const void *flow, const struct packet *packet)
 {
 	const uint8_t *line = flow;
-	bool tcp = packet->key.proto == TCP_PROTO;
+	size_t tcp = packet->flags / PACKET_SEGMENT & 1, empty = packet->payload_len == 0;
 
 	__builtin_prefetch(line, 1);
-	__builtin_prefetch(line + (tcp ? offsetof(struct tcp_flow, half) : 0), 1);
-	__builtin_prefetch(line + ((tcp & (packet->payload_len == 0)) ? offsetof(struct tcp_flow, rtt_last) : 0), 1);
+	__builtin_prefetch(line + tcp * offsetof(struct tcp_flow, half), 1);
+	__builtin_prefetch(line + (tcp & empty) * offsetof(struct tcp_flow, rtt_last), 1);
 	if (__builtin_expect(packet->key.ip_version != 4, 0))
 		__builtin_prefetch(line + offsetof(struct flow, a_ip), 1);
 }
@@ -279,7 +289,7 @@ static uint64_t flow_hash(const struct flow_table *table, const struct flow *flo
 
 static void slab_free(struct flow_table *table, uint32_t slot)
 {
-	struct slab *slab = slot & FLOW_SLOT_TCP ? &table->tcp : &table->other;
+	struct slab *slab = slot < table->other.first ? &table->tcp : &table->other;
 	struct flow *flow = flow_at(table, slot);
 
 	flow->key_tail = 0; /* no packet has IP version 0: a free slot is nobody's flow */
@@ -346,7 +356,7 @@ static uint32_t slab_take(struct flow_table *table, bool tcp)
 		return slot;
 	}
 	/* Each slab has room for max_flows, and fewer than that are alive: fresh cannot run over. */
-	return slab->fresh++ | (tcp ? FLOW_SLOT_TCP : 0);
+	return slab_fresh(slab);
 }
 
 static void flow_table_arm(struct flow_table *table, uint32_t slot, const struct packet *packet)
@@ -475,7 +485,7 @@ void flow_table_expire(struct flow_table *table, uint64_t now_ns)
 static void slab_drain(struct flow_table *table, struct slab *slab, uint64_t now_ns)
 {
 	for (uint32_t i = 0; i < slab->fresh; i++) {
-		struct flow *flow = (struct flow *)(slab->area + i * slab->entry_bytes);
+		struct flow *flow = (struct flow *)(slab->start + i * slab->entry_bytes);
 		if (!flow->key_tail)
 			continue;
 		/* The wheel may not have come to it yet; whether it had timed out does not depend on that. */

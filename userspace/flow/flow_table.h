@@ -24,7 +24,7 @@
 #include "hash.h"
 
 #define FLOW_SLOT_NONE UINT32_MAX
-#define FLOW_SLOT_TCP  (1u << 31) /* the slot is in the TCP slab */
+#define FLOW_TABLE_MAX ((uint32_t)1 << 29) /* flows: slot numbers have 32 bits, and a TCP and another flow take seven */
 
 /* Takes n finished flows; called on the packet path. */
 typedef void flow_records_fn(void *context, const struct flow_record *records, unsigned n);
@@ -66,7 +66,13 @@ void flow_table_prefetch(const struct flow_table *table, const struct packet *co
 /* Second pass: what probably is each packet's flow, its lines asked for; NULL: probably new. */
 void flow_table_match(const struct flow_table *table, const struct packet *const *packets, unsigned n, struct flow **flows);
 
-/* Third pass, and nearly always its end: the match is the packet's flow, and it has not timed out. */
+/* Third pass, and nearly always its end: the match is the packet's flow, and saw its last packet at most quiet_ns before. */
+static inline bool flow_table_hit_soon(const struct flow *match, const struct packet *packet, uint64_t quiet_ns)
+{
+	return match && flow_is(match, packet) && packet->frame->ts_ns - match->last_ns <= quiet_ns;
+}
+
+/* The match is the packet's flow, and it has not timed out. */
 static inline bool flow_table_hit(const struct flow *match, const struct packet *packet, uint64_t timeout_ns)
 {
 	return match && flow_is(match, packet) && !flow_is_over(match, packet, timeout_ns);

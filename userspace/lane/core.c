@@ -24,6 +24,7 @@
 struct chunk {
 	uint64_t latest_ns; /* of all packets, also of those that other lanes keep */
 	unsigned count;
+	bool whole; /* packets[] are all of the chunk's, in their order */
 	const struct packet *packets[CHUNK];
 	struct flow *flows[CHUNK];
 };
@@ -34,6 +35,7 @@ struct core {
 	struct flow_ways *ways; /* of the table; NULL: no one-way records */
 	unsigned lane, lanes;
 	uint64_t timeout_ns;
+	uint64_t quiet_ns; /* a flow that was silent for longer, or saw later packets, needs a closer look */
 	uint64_t now_ns; /* packet time: the latest of all packets, also of those that other lanes keep */
 
 	/* the batch at hand */
@@ -67,6 +69,7 @@ int core_create(const struct core_options *options, struct core **result)
 	core->on_packets = options->on_packets;
 	core->tap = options->tap;
 	core->all_udp = options->tap && anomaly_wants_udp(options->tap);
+	core->quiet_ns = options->flow_timeout_ns < RTT_MAX_NS ? options->flow_timeout_ns : RTT_MAX_NS;
 	core->context = options->context;
 	core->results = (struct rtt_results){ .ledger = &core->ledger, .samples = options->on_rtt_samples ? core->samples : NULL };
 	struct decoder_options decode = {
@@ -128,6 +131,25 @@ static bool packet_is_mine(const struct core *core, const struct packet *packet)
 	return lane == core->lane;
 }
 
+/* The usual: one lane, and each packet belongs to a flow. The list of them is then the same each time. */
+static void core_select_all(struct core *core, const struct frame *frames, const struct packet *packets, unsigned n, struct chunk *chunk)
+{
+	uint64_t bytes = 0, latest_ns = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		bytes += frames[i].wire_len;
+		latest_ns = frames[i].ts_ns > latest_ns ? frames[i].ts_ns : latest_ns;
+	}
+	for (unsigned i = 0; !chunk->whole && i < CHUNK; i++)
+		chunk->packets[i] = &packets[i];
+	chunk->whole = true;
+	chunk->count = n;
+	chunk->latest_ns = latest_ns;
+	counter_add(&core->ledger.packets_read, n);
+	counter_add(&core->ledger.bytes_read, bytes);
+	counter_add(&core->ledger.verdicts[VERDICT_FLOW], n);
+}
+
 /* Counts the packets, and picks those that belong to flows of this lane. */
 static void core_select(struct core *core, const struct packet *packets, unsigned n, struct chunk *chunk)
 {
@@ -144,6 +166,7 @@ static void core_select(struct core *core, const struct packet *packets, unsigne
 		chunk->packets[mine] = packet; /* stays only if it is */
 		mine += is_mine && packet->verdict == VERDICT_FLOW;
 	}
+	chunk->whole = false;
 	chunk->count = mine;
 	chunk->latest_ns = latest_ns;
 	counter_add(&ledger->packets_read, all);
@@ -164,13 +187,24 @@ static void core_finish_tcp(struct core *core)
 	core->tcp_count = 0;
 }
 
-/* The flow is new, has timed out, or a connection is opened again. */
-static __attribute__((noinline)) struct flow *core_flow_apart(struct core *core, const struct packet *packet)
+static bool packet_is_syn(const struct packet *packet)
 {
-	core_finish_tcp(core);
-	struct flow *flow = flow_table_get(core->table, packet);
-	if (packet->key.proto == TCP_PROTO && tcp_is_reuse((struct tcp_flow *)flow, packet))
-		flow_table_restart(core->table, flow, packet, FLOW_END_REUSE);
+	return (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
+/* The flow is new, was silent, or a connection is opened, maybe again. */
+static __attribute__((noinline)) struct flow *core_flow_apart(struct core *core, struct flow *flow, const struct packet *packet)
+{
+	if (packet_is_syn(packet) || !flow_table_hit(flow, packet, core->timeout_ns)) {
+		core_finish_tcp(core);
+		flow = flow_table_get(core->table, packet);
+		if (packet->key.proto == TCP_PROTO && tcp_is_reuse((struct tcp_flow *)flow, packet))
+			flow_table_restart(core->table, flow, packet, FLOW_END_REUSE);
+	}
+	if (packet->flags & PACKET_SEGMENT && rtt_is_void(flow->last_ns, packet->frame->ts_ns)) {
+		core_finish_tcp(core);
+		tcp_forget((struct tcp_flow *)flow);
+	}
 	return flow;
 }
 
@@ -202,20 +236,17 @@ static __attribute__((noinline)) void core_note(struct core *core, struct flow *
 static inline __attribute__((always_inline)) void core_count(
 	struct core *core, struct flow *flow, const struct packet *packet, const bool ways)
 {
-	bool syn = (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-
-	if (__builtin_expect(syn || !flow_table_hit(flow, packet, core->timeout_ns), 0))
-		flow = core_flow_apart(core, packet);
+	if (__builtin_expect(packet_is_syn(packet) || !flow_table_hit_soon(flow, packet, core->quiet_ns), 0))
+		flow = core_flow_apart(core, flow, packet);
 	if (core->tap && anomaly_is_event(flow, packet, core->all_udp))
 		core_note(core, flow, packet);
 	if (ways)
 		core_count_way(core, flow, packet);
 	/* Written in any case, kept if it is TCP: which of the two is hard to predict. */
-	core->tcp[core->tcp_count] = (struct tcp_work){ (struct tcp_flow *)flow, packet, flow->last_ns };
-	core->tcp_count += packet->key.proto == TCP_PROTO && !(packet->flags & PACKET_FRAGMENT_LATER);
-	enum rtt_app app = rtt_app(packet);
-	if (__builtin_expect(app != RTT_APP_NONE, 0))
-		rtt_app_update(flow, packet, app, &core->results);
+	core->tcp[core->tcp_count] = (struct tcp_work){ (struct tcp_flow *)flow, packet };
+	core->tcp_count += packet->flags / PACKET_SEGMENT & 1;
+	if (__builtin_expect(packet->flags & PACKET_ASKS, 0))
+		rtt_app_update(flow, packet, rtt_app(packet), &core->results);
 	flow_update(flow, packet);
 }
 
@@ -272,8 +303,11 @@ static void core_batch(struct core *core, const struct frame *frames, unsigned n
 		if (step < chunks) {
 			struct packet *packets = core->packets + step * CHUNK;
 			struct chunk *chunk = &core->chunks[step];
-			decode_batch(core->decoder, frames + step * CHUNK, packets, chunk_size(step, n));
-			core_select(core, packets, chunk_size(step, n), chunk);
+			unsigned size = chunk_size(step, n), flows = decode_batch(core->decoder, frames + step * CHUNK, packets, size);
+			if (__builtin_expect(flows == size && core->lanes == 1, 1))
+				core_select_all(core, frames + step * CHUNK, packets, size, chunk);
+			else
+				core_select(core, packets, size, chunk);
 			flow_table_prefetch(core->table, chunk->packets, chunk->count);
 		}
 		if (step >= 1 && step - 1 < chunks) {

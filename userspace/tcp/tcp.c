@@ -202,19 +202,13 @@ static inline void tcp_segment(
 	}
 }
 
-static inline void tcp_update_one(const struct tcp_work *work, struct rtt_results *results)
+/* Any segment. */
+static __attribute__((noinline)) void tcp_update_any(struct tcp_flow *tcp, const struct packet *packet, struct rtt_results *results)
 {
-	struct tcp_flow *tcp = work->tcp;
-	const struct packet *packet = work->packet;
 	unsigned dir = packet->dir;
-	uint64_t now_ns = packet->frame->ts_ns;
-	uint32_t tick = rtt_tick(now_ns);
+	uint32_t tick = rtt_tick(packet->frame->ts_ns);
 	uint32_t length = packet->payload_len + (packet->tcp_flags >> 1 & 1) + (packet->tcp_flags & 1); /* SYN, FIN */
 
-	if (__builtin_expect(rtt_is_void(work->before_ns, now_ns), 0)) {
-		tcp->sample_used[0] = tcp->sample_used[1] = 0;
-		tcp->bits &= (uint8_t) ~(TCPF_TS_FLOOR * 15);
-	}
 	tcp->flow.tcp_flags[dir] |= packet->tcp_flags;
 	if (__builtin_expect(packet->tcp_flags & TCP_ACK, 1)) {
 		bool sampled = tcp_ack_samples(tcp, packet, tick, results);
@@ -229,8 +223,90 @@ static inline void tcp_update_one(const struct tcp_work *work, struct rtt_result
 	tcp_segment(tcp, packet, length, tick, results);
 }
 
-void tcp_update(const struct tcp_work *work, unsigned n, struct rtt_results *results)
+void tcp_forget(struct tcp_flow *tcp)
+{
+	tcp->sample_used[0] = tcp->sample_used[1] = 0;
+	tcp->bits &= (uint8_t) ~(TCPF_TS_FLOOR * 15);
+}
+
+/* --- the plain segment ----------------------------------------------------------------------------------------------- */
+
+/*
+ * Nearly all segments are of an established connection without loss, and come next in their direction: what tcp_update_any() does
+ * with those, without branches on what is a coin toss (data or not, a sample or not). Samples are put on a list, and counted
+ * after the others, in the same order.
+ */
+struct tcp_answer {
+	struct tcp_flow *tcp;
+	const struct packet *packet;
+	uint32_t ticks;
+};
+
+#define TCP_ANSWERS 64
+
+/* state, bits and sample_used, as one number: established, both directions seen, and nothing else going on. */
+#define TCP_PLAIN_STATUS (TCP_STATE_ESTABLISHED | (TCPF_SEEN * 3) << 8)
+#define TCP_PLAIN_MASK   0xf0f0ffffu /* no sample in the spill line */
+_Static_assert(offsetof(struct tcp_flow, bits) == offsetof(struct tcp_flow, state) + 1, "one number");
+_Static_assert(offsetof(struct tcp_flow, sample_used) == offsetof(struct tcp_flow, state) + 2, "one number");
+
+/* False, and nothing done: not plain. Writes *answer in any case; it counts if *answered. */
+static inline bool tcp_update_plain(
+	struct tcp_flow *tcp, const struct packet *packet, struct tcp_answer *answer, unsigned *answered)
+{
+	unsigned dir = packet->dir, covered, exact;
+	struct tcp_half *half = &tcp->half[dir];
+	uint32_t status, length = packet->payload_len, tick = rtt_tick(packet->frame->ts_ns);
+
+	memcpy(&status, &tcp->state, sizeof(status));
+	if ((status & TCP_PLAIN_MASK) != TCP_PLAIN_STATUS || packet->tcp_seq != half->next_seq || tcp->flow.dup_acks[dir] ||
+		(packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) != TCP_ACK)
+		return false;
+	unsigned used = status >> (16 + 8 * dir) & 15, waiting = status >> (24 - 8 * dir) & 15;
+	tcp_samples_compare(&tcp->sample_hot, packet->tcp_ack, &covered, &exact);
+	exact &= waiting;
+	waiting &= ~covered;
+	unsigned slot = (unsigned)__builtin_ctz(~(used | waiting));
+	if (__builtin_expect(slot > 3 || ((half->ack ^ packet->tcp_ack) | length) == 0, 0))
+		return false; /* no room, or a duplicate ACK */
+
+	uint32_t has_data = length != 0, ticks = tick - tcp->sample_hot.sent_tick[__builtin_ctz(exact | 8)];
+	*answer = (struct tcp_answer){ tcp, packet, ticks };
+	*answered = (exact != 0) & (ticks <= RTT_MAX_TICKS);
+	half->next_seq += length;
+	half->ack = packet->tcp_ack;
+	half->advance_tick += (tick - half->advance_tick) & -has_data;
+	tcp->window[dir] = packet->tcp_window;
+	tcp->sample_hot.seq_end[slot] = half->next_seq;
+	tcp->sample_hot.sent_tick[slot] = tick;
+	tcp->sample_used[!dir] = (uint8_t)waiting;
+	tcp->sample_used[dir] = (uint8_t)(used | has_data << slot);
+	tcp->flow.tcp_flags[dir] |= packet->tcp_flags;
+	return true;
+}
+
+static void tcp_answers_count(const struct tcp_answer *answers, unsigned n, struct rtt_results *results)
 {
 	for (unsigned i = 0; i < n; i++)
-		tcp_update_one(&work[i], results);
+		tcp_rtt_sample(answers[i].tcp, answers[i].packet, answers[i].ticks, RTT_SEQ_ACK, results);
+}
+
+void tcp_update(const struct tcp_work *work, unsigned n, struct rtt_results *results)
+{
+	struct tcp_answer answers[TCP_ANSWERS];
+	unsigned count = 0, answered;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (__builtin_expect(tcp_update_plain(work[i].tcp, work[i].packet, &answers[count], &answered), 1)) {
+			count += answered;
+			if (__builtin_expect(count < TCP_ANSWERS, 1))
+				continue;
+			tcp_answers_count(answers, count, results);
+		} else {
+			tcp_answers_count(answers, count, results);
+			tcp_update_any(work[i].tcp, work[i].packet, results);
+		}
+		count = 0;
+	}
+	tcp_answers_count(answers, count, results);
 }

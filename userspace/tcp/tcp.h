@@ -21,8 +21,10 @@ bool tcp_is_reuse(const struct tcp_flow *tcp, const struct packet *packet);
 struct tcp_work {
 	struct tcp_flow *tcp;
 	const struct packet *packet;
-	uint64_t before_ns; /* flow.last_ns before the packet was counted: after a long silence nothing can be timed any more */
 };
+
+/* Nothing that was sent before now can be timed any more: the flow was silent for so long that ticks wrap (rtt_is_void()). */
+void tcp_forget(struct tcp_flow *tcp);
 
 /* Segments in the order of their capture, each after its flow_update(). */
 void tcp_update(const struct tcp_work *work, unsigned n, struct rtt_results *results);
