@@ -204,6 +204,7 @@ static void decode_round(const struct frame_store *store, struct results *result
 	start_ns = clock_thread_cpu_ns();
 	for (uint64_t first = 0; first < whole; first += FLOWLANE_BATCH) {
 		frame_store_batch(store, first, frames, FLOWLANE_BATCH);
+		decode_prefetch(frames, FLOWLANE_BATCH);
 		decode_batch(decoder, frames, packets, FLOWLANE_BATCH);
 	}
 	series_add(&results->decode, clock_thread_cpu_ns() - start_ns, whole);

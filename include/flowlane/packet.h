@@ -48,8 +48,8 @@ enum packet_flag {
 		1 << 1, /* no L4 header here: a later fragment (ports from the fragment table, or 0), or a first too short */
 	PACKET_TUNNELLED = 1 << 2, /* the key is that of an inner IP header */
 	PACKET_L4_CUT = 1 << 3,    /* payload or TCP options were cut off by the snapshot length */
-	PACKET_SEGMENT = 1 << 5,   /* TCP, and its header is here */
-	PACKET_ASKS = 1 << 4,      /* DNS or QUIC by its ports, or ICMP: may ask or answer something that gives an RTT */
+	PACKET_ASKS = 15 << 4,     /* any of these: DNS or QUIC by its ports, or ICMP: may ask or answer what gives an RTT */
+	PACKET_SEGMENT = 1 << 8,   /* TCP, and its header is here */
 };
 
 /* TCP flags as on the wire (RFC 9293), low byte only. */
@@ -59,8 +59,7 @@ struct packet {
 	struct flow_key key; /* canonical; meaningful only for VERDICT_FLOW */
 	uint8_t verdict;     /* enum verdict */
 	uint8_t dir;         /* 0: sent by A, 1: sent by B */
-	uint8_t flags;       /* enum packet_flag */
-	uint8_t tcp_flags;   /* enum tcp_flag; 0 if not TCP */
+	uint16_t flags;      /* enum packet_flag */
 
 	uint64_t hash; /* of the key: symmetric, keyed (see base/hash.h) */
 	const struct frame *frame;
@@ -73,6 +72,8 @@ struct packet {
 	uint32_t tcp_seq;
 	uint32_t tcp_ack;
 	uint16_t tcp_window;
+	uint8_t tcp_flags;  /* enum tcp_flag; 0 if not TCP */
+	uint8_t tcp_offset; /* data offset and reserved bits, as on the wire; 0 if not TCP */
 
 	/* Offsets from frame->data: l3_off <= l4_off <= payload_off <= cap_len. payload_off == cap_len: nothing captured. */
 	uint16_t l3_off;
@@ -84,9 +85,9 @@ struct packet {
 	uint8_t icmp_type; /* ICMP and ICMPv6 only */
 	uint8_t icmp_code;
 	uint16_t vlan;      /* outermost id as seen outside of tunnels, 0xffff: untagged (whether or not it is in the key) */
-	uint16_t echo_seq;  /* ICMP echo request / reply: sequence number */
 	uint64_t addresses; /* to compare flows by: IPv4: A << 32 | B as numbers; IPv6: the hash */
-	uint8_t unused[24]; /* nobody writes them */
+	uint16_t echo_seq;  /* ICMP echo request / reply: sequence number */
+	uint8_t unused[22]; /* nobody writes them */
 };
 _Static_assert(sizeof(struct packet) == 128, "two cache lines a packet; the batch must stay in L1");
 

@@ -29,11 +29,16 @@ static void key_build(const struct ip_view *ip, struct packet *packet)
 	packet->dir = swap;
 }
 
-static bool key_asks(const struct flow_key *key)
+/* The bits of PACKET_ASKS, as the fast path finds them: which end has which of the ports. ICMP has the first. */
+static uint16_t key_asks(const struct flow_key *key, bool swap)
 {
-	bool port = key->a_port == PORT_DNS || key->b_port == PORT_DNS || key->a_port == PORT_QUIC || key->b_port == PORT_QUIC;
+	uint16_t src = swap ? key->b_port : key->a_port, dst = swap ? key->a_port : key->b_port;
 
-	return (key->proto == PROTO_UDP && port) || key->proto == PROTO_ICMP || key->proto == PROTO_ICMPV6;
+	if (key->proto == PROTO_ICMP || key->proto == PROTO_ICMPV6)
+		return 1 << 4;
+	if (key->proto != PROTO_UDP)
+		return 0;
+	return (uint16_t)((src == PORT_DNS) << 4 | (dst == PORT_DNS) << 5 | (src == PORT_QUIC) << 6 | (dst == PORT_QUIC) << 7);
 }
 
 static void packet_build(const struct walk *walk, const struct ip_view *ip, struct packet *packet)
@@ -48,7 +53,7 @@ static void packet_build(const struct walk *walk, const struct ip_view *ip, stru
 	} else {
 		key_build(ip, packet);
 	}
-	packet->flags |= (key_asks(&packet->key) ? PACKET_ASKS : 0) | (has_l4 && packet->key.proto == PROTO_TCP ? PACKET_SEGMENT : 0);
+	packet->flags |= key_asks(&packet->key, packet->dir) | (has_l4 && packet->key.proto == PROTO_TCP ? PACKET_SEGMENT : 0);
 	packet->hash = flow_key_hash(&walk->decoder->options.seed, &packet->key);
 	packet->addresses = packet->key.ip_version == 4 ? flow_key_addresses_v4(&packet->key) : packet->hash;
 	packet->tcp_flags = ip->tcp_flags;
@@ -57,6 +62,7 @@ static void packet_build(const struct walk *walk, const struct ip_view *ip, stru
 	packet->tcp_seq = ip->tcp_seq;
 	packet->tcp_ack = ip->tcp_ack;
 	packet->tcp_window = ip->tcp_window;
+	packet->tcp_offset = ip->tcp_offset;
 	packet->l3_off = (uint16_t)ip->l3_off;
 	packet->l4_off = has_l4 ? (uint16_t)ip->l4_off : 0;
 	packet->payload_off = (uint16_t)(ip->payload_off < walk->frame->cap_len ? ip->payload_off : walk->frame->cap_len);

@@ -36,6 +36,9 @@ struct decoder_options {
 
 struct decoder;
 
+/* Asks for the frames' headers, some time before decode_batch(). */
+void decode_prefetch(const struct frame *frames, unsigned n);
+
 /* 0, or -ENOMEM. Reserves the fragment table (2 MiB, touched only if there are fragments). */
 int decoder_create(const struct decoder_options *options, struct decoder **decoder);
 void decoder_destroy(struct decoder *decoder); /* accepts NULL */

@@ -155,12 +155,13 @@ struct ip_view {
 	uint16_t dst_port;
 	uint16_t tcp_window;
 	uint16_t echo_seq;
+	uint16_t flags; /* enum packet_flag */
 	uint8_t version;
 	uint8_t proto;
 	uint8_t tos;
 	uint8_t ttl;
-	uint8_t flags; /* enum packet_flag */
 	uint8_t tcp_flags;
+	uint8_t tcp_offset;
 	uint8_t icmp_type;
 	uint8_t icmp_code;
 	uint8_t pending; /* of walk->pending: first fragments up to this header */

@@ -35,6 +35,7 @@ static enum verdict tcp_read(struct walk *walk)
 	ports_read(walk, header_bytes);
 	ip->tcp_seq = load_be32(tcp + 4);
 	ip->tcp_ack = load_be32(tcp + 8);
+	ip->tcp_offset = tcp[12];
 	ip->tcp_flags = tcp[13];
 	ip->tcp_window = load_be16(tcp + 14);
 	return VERDICT_FLOW;

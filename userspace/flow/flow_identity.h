@@ -19,7 +19,8 @@ static inline uint64_t packet_key_tail(const struct packet *packet)
 static inline bool flow_is(const struct flow *flow, const struct packet *packet)
 {
 	/* One branch, not three. */
-	if ((flow->addresses ^ packet->addresses) | (flow->key_tail ^ packet_key_tail(packet)) | (flow->tunnel ^ packet->key.tunnel))
+	if ((flow->addresses ^ packet->addresses) | (flow->key_tail ^ packet_key_tail(packet)) |
+		(flow->tunnel ^ packet->key.tunnel))
 		return false;
 	return packet->key.ip_version == 4 ||
 	       (memcmp(flow->a_ip, packet->key.a_ip, 16) == 0 && memcmp(flow->b_ip, packet->key.b_ip, 16) == 0);

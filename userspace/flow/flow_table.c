@@ -31,7 +31,7 @@ struct flow_table {
 	uint32_t max_flows;
 	uint32_t live;
 	uint64_t timeout_ns; /* FLOW_NO_TIMEOUT: never */
-	uint8_t *area; /* of both slabs: TCP flows first */
+	uint8_t *area;       /* of both slabs: TCP flows first */
 	struct slab tcp, other;
 	struct timers *timers; /* NULL: flows never time out */
 	bool started;

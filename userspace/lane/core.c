@@ -14,11 +14,14 @@
 #define TCP_PROTO 6
 
 /*
- * 32: while one chunk's flows are on their way from memory, another is decoded and a third is counted. The CPU follows 16 misses
- * at a time or so, so more would not come sooner (docs/benchmarks.md has the curve).
+ * The CPU follows some ten to twenty misses at a time: small chunks ask for no more than that at once, and go on asking while others
+ * are counted. How many chunks behind decoding the next stations work, is time for memory to answer (docs/benchmarks.md has the
+ * curve).
  */
-#define CHUNK      32
-#define CHUNKS_MAX (FLOWLANE_BATCH / CHUNK)
+#define CHUNK        8
+#define MATCH_BEHIND 2
+#define COUNT_BEHIND 5
+#define CHUNKS_MAX   (FLOWLANE_BATCH / CHUNK)
 
 /* A part of the batch. Of its packets only those that belong to flows of this lane. */
 struct chunk {
@@ -36,7 +39,7 @@ struct core {
 	unsigned lane, lanes;
 	uint64_t timeout_ns;
 	uint64_t quiet_ns; /* a flow that was silent for longer, or saw later packets, needs a closer look */
-	uint64_t now_ns; /* packet time: the latest of all packets, also of those that other lanes keep */
+	uint64_t now_ns;   /* packet time: the latest of all packets, also of those that other lanes keep */
 
 	/* the batch at hand */
 	struct packet packets[FLOWLANE_BATCH];
@@ -132,7 +135,8 @@ static bool packet_is_mine(const struct core *core, const struct packet *packet)
 }
 
 /* The usual: one lane, and each packet belongs to a flow. The list of them is then the same each time. */
-static void core_select_all(struct core *core, const struct frame *frames, const struct packet *packets, unsigned n, struct chunk *chunk)
+static void core_select_all(
+	struct core *core, const struct frame *frames, const struct packet *packets, unsigned n, struct chunk *chunk)
 {
 	uint64_t bytes = 0, latest_ns = 0;
 
@@ -294,31 +298,42 @@ static unsigned chunk_size(unsigned number, unsigned n)
 	return n - number * CHUNK < CHUNK ? n - number * CHUNK : CHUNK;
 }
 
+static void core_decode_chunk(struct core *core, const struct frame *frames, unsigned number, unsigned n)
+{
+	struct packet *packets = core->packets + number * CHUNK;
+	struct chunk *chunk = &core->chunks[number];
+	unsigned size = chunk_size(number, n), flows = decode_batch(core->decoder, frames + number * CHUNK, packets, size);
+
+	if (__builtin_expect(flows == size && core->lanes == 1, 1))
+		core_select_all(core, frames + number * CHUNK, packets, size, chunk);
+	else
+		core_select(core, packets, size, chunk);
+	flow_table_prefetch(core->table, chunk->packets, chunk->count);
+}
+
+static void core_match_chunk(struct core *core, struct chunk *chunk)
+{
+	flow_table_match(core->table, chunk->packets, chunk->count, chunk->flows);
+	if (core->ways)
+		flow_ways_prefetch(core->ways, chunk->packets, chunk->count, chunk->flows);
+}
+
 /* The batch, as on an assembly line of three stations; at each step each works on another chunk. */
 static void core_batch(struct core *core, const struct frame *frames, unsigned n)
 {
 	unsigned chunks = (n + CHUNK - 1) / CHUNK;
 
-	for (unsigned step = 0; step < chunks + 2; step++) {
-		if (step < chunks) {
-			struct packet *packets = core->packets + step * CHUNK;
-			struct chunk *chunk = &core->chunks[step];
-			unsigned size = chunk_size(step, n), flows = decode_batch(core->decoder, frames + step * CHUNK, packets, size);
-			if (__builtin_expect(flows == size && core->lanes == 1, 1))
-				core_select_all(core, frames + step * CHUNK, packets, size, chunk);
-			else
-				core_select(core, packets, size, chunk);
-			flow_table_prefetch(core->table, chunk->packets, chunk->count);
-		}
-		if (step >= 1 && step - 1 < chunks) {
-			struct chunk *chunk = &core->chunks[step - 1];
-			flow_table_match(core->table, chunk->packets, chunk->count, chunk->flows);
-			if (core->ways)
-				flow_ways_prefetch(core->ways, chunk->packets, chunk->count, chunk->flows);
-		}
-		if (step >= 2)
-			core_count_chunk(
-				core, core->packets + (step - 2) * CHUNK, chunk_size(step - 2, n), &core->chunks[step - 2]);
+	decode_prefetch(frames, chunk_size(0, n));
+	for (unsigned step = 0; step < chunks + COUNT_BEHIND; step++) {
+		if (step + 1 < chunks)
+			decode_prefetch(frames + (step + 1) * CHUNK, chunk_size(step + 1, n));
+		if (step < chunks)
+			core_decode_chunk(core, frames, step, n);
+		if (step >= MATCH_BEHIND && step - MATCH_BEHIND < chunks)
+			core_match_chunk(core, &core->chunks[step - MATCH_BEHIND]);
+		if (step >= COUNT_BEHIND)
+			core_count_chunk(core, core->packets + (step - COUNT_BEHIND) * CHUNK, chunk_size(step - COUNT_BEHIND, n),
+				&core->chunks[step - COUNT_BEHIND]);
 	}
 	for (unsigned i = 0; core->on_packets && i < chunks; i++)
 		core->on_packets(core->context, core->chunks[i].packets, core->chunks[i].count);
