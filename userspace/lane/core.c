@@ -236,15 +236,15 @@ static __attribute__((noinline)) void core_note(struct core *core, struct flow *
 	anomaly_note(core->tap, flow, packet, core->frames + (core->lanes > 1 ? packet->frame->number : 0));
 }
 
-/* ways: a constant where it is called, so that a run without one-way records has no trace of them here. */
+/* extras: a constant where it is called, so that a run without one-way records and detectors has no trace of them here. */
 static inline __attribute__((always_inline)) void core_count(
-	struct core *core, struct flow *flow, const struct packet *packet, const bool ways)
+	struct core *core, struct flow *flow, const struct packet *packet, const bool extras)
 {
 	if (__builtin_expect(packet_is_syn(packet) || !flow_table_hit_soon(flow, packet, core->quiet_ns), 0))
 		flow = core_flow_apart(core, flow, packet);
-	if (core->tap && anomaly_is_event(flow, packet, core->all_udp))
+	if (extras && core->tap && anomaly_is_event(flow, packet, core->all_udp))
 		core_note(core, flow, packet);
-	if (ways)
+	if (extras && core->ways)
 		core_count_way(core, flow, packet);
 	/* Written in any case, kept if it is TCP: which of the two is hard to predict. */
 	core->tcp[core->tcp_count] = (struct tcp_work){ (struct tcp_flow *)flow, packet };
@@ -268,7 +268,7 @@ static void core_count_ticking(struct core *core, const struct packet *packets, 
 			flow_table_expire(core->table, core->now_ns);
 		}
 		if (next < chunk->count && chunk->packets[next] == &packets[i]) {
-			core_count(core, chunk->flows[next], chunk->packets[next], core->ways != NULL);
+			core_count(core, chunk->flows[next], chunk->packets[next], true);
 			next++;
 		}
 	}
@@ -281,7 +281,7 @@ static void core_count_chunk(struct core *core, const struct packet *packets, un
 	if (__builtin_expect(latest_ns >= flow_table_due_ns(core->table), 0)) {
 		core_count_ticking(core, packets, n, chunk);
 	} else {
-		if (__builtin_expect(core->ways == NULL, 1)) {
+		if (__builtin_expect(!core->ways && !core->tap, 1)) {
 			for (unsigned i = 0; i < chunk->count; i++)
 				core_count(core, chunk->flows[i], chunk->packets[i], false);
 		} else {
