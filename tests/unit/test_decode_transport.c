@@ -260,7 +260,7 @@ static void tcp_options__when_cut_by_the_capture__then_flow_with_exact_payload_l
 	struct packet p = decode_built(tcp_options, 58);
 
 	assert_int_equal(p.verdict, VERDICT_FLOW);
-	assert_int_equal(p.flags, PACKET_L4_CUT);
+	assert_int_equal(p.flags, PACKET_L4_CUT | PACKET_SEGMENT);
 	assert_int_equal(p.payload_off, 58);
 	assert_int_equal(p.payload_len, 5);
 	assert_int_equal(decode_built(tcp_options, 53).verdict, VERDICT_DROP_TCP_SHORT);

@@ -76,7 +76,7 @@ static void parse__when_wrong__then_sentence(void **state)
 		{ "beyond 64 bits", "-r a -c 99999999999999999999999", "is out of range" },
 		{ "2^64 + 1", "-r a --max-flows 18446744073709551617", "is out of range" },
 		{ "suffix overflows", "-r a --max-flows 18446744073709551615G", "is out of range" },
-		{ "no flows", "-r a --max-flows 0", "whole number from 1 to 1073741824 flows" },
+		{ "no flows", "-r a --max-flows 0", "whole number from 1 to 536870912 flows" },
 		{ "2^30 + 1 flows", "-r a --max-flows 1073741825", "is out of range" },
 		{ "exponent", "-r a --flow-timeout-s 1e3", "--flow-timeout-s: '1e3' is not understood; it takes seconds" },
 		{ "negative seconds", "-r a --flow-timeout-s=-1", "'-1' is not understood" },

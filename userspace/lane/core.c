@@ -37,6 +37,7 @@ struct core {
 	struct flow_table *table;
 	struct flow_ways *ways; /* of the table; NULL: no one-way records */
 	unsigned lane, lanes;
+	bool all_mine; /* the batch at hand holds no frame of another lane: known before decoding */
 	uint64_t timeout_ns;
 	uint64_t quiet_ns; /* a flow that was silent for longer, or saw later packets, needs a closer look */
 	uint64_t now_ns;   /* packet time: the latest of all packets, also of those that other lanes keep */
@@ -70,6 +71,7 @@ int core_create(const struct core_options *options, struct core **result)
 	};
 	core->on_rtt_samples = options->on_rtt_samples;
 	core->on_packets = options->on_packets;
+	core->all_mine = core->lanes == 1;
 	core->tap = options->tap;
 	core->all_udp = options->tap && anomaly_wants_udp(options->tap);
 	core->quiet_ns = options->flow_timeout_ns < RTT_MAX_NS ? options->flow_timeout_ns : RTT_MAX_NS;
@@ -134,7 +136,7 @@ static bool packet_is_mine(const struct core *core, const struct packet *packet)
 	return lane == core->lane;
 }
 
-/* The usual: one lane, and each packet belongs to a flow. The list of them is then the same each time. */
+/* The usual: each packet belongs to a flow of this lane. The list of them is then the same each time. */
 static void core_select_all(
 	struct core *core, const struct frame *frames, const struct packet *packets, unsigned n, struct chunk *chunk)
 {
@@ -304,7 +306,7 @@ static void core_decode_chunk(struct core *core, const struct frame *frames, uns
 	struct chunk *chunk = &core->chunks[number];
 	unsigned size = chunk_size(number, n), flows = decode_batch(core->decoder, frames + number * CHUNK, packets, size);
 
-	if (__builtin_expect(flows == size && core->lanes == 1, 1))
+	if (__builtin_expect(flows == size && core->all_mine, 1))
 		core_select_all(core, frames + number * CHUNK, packets, size, chunk);
 	else
 		core_select(core, packets, size, chunk);
@@ -342,24 +344,29 @@ static void core_batch(struct core *core, const struct frame *frames, unsigned n
 /* Leaves out frames that are plainly another lane's. Not if a timer is due among them: then each moves the time. */
 static void core_batch_shared(struct core *core, const struct frame *frames, unsigned n)
 {
-	struct frame all[FLOWLANE_BATCH], kept[FLOWLANE_BATCH];
+	struct frame kept[FLOWLANE_BATCH];
 	uint64_t latest_ns = core->now_ns;
-	unsigned count = 0;
+	unsigned count = 0, unsure = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		uint32_t lane = shard_of_frame(&frames[i], core->lanes);
 		latest_ns = frames[i].ts_ns > latest_ns ? frames[i].ts_ns : latest_ns;
-		all[i] = frames[i];
-		all[i].number = (uint16_t)i;
-		kept[count] = all[i];
-		count += lane == core->lane || lane == SHARD_NOT_PLAIN;
+		kept[count] = frames[i]; /* stays only if it is */
+		kept[count].number = (uint16_t)i;
+		unsure |= lane == SHARD_NOT_PLAIN;
+		count += (lane == core->lane) | (lane == SHARD_NOT_PLAIN);
 	}
-	if (latest_ns >= flow_table_due_ns(core->table)) {
-		core_batch(core, all, n);
-	} else {
-		core_batch(core, kept, count);
-		core->now_ns = latest_ns;
+	core->all_mine = !unsure;
+	if (__builtin_expect(latest_ns >= flow_table_due_ns(core->table), 0)) {
+		for (unsigned i = 0; i < n; i++) {
+			kept[i] = frames[i];
+			kept[i].number = (uint16_t)i;
+		}
+		core->all_mine = false;
+		count = n;
 	}
+	core_batch(core, kept, count);
+	core->now_ns = latest_ns;
 }
 
 void core_run(struct core *core, const struct frame *frames, unsigned n)

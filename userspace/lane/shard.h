@@ -15,10 +15,10 @@
 /* addresses, ports: one side's XOR the other's. */
 static inline uint32_t shard_hash(uint32_t addresses, uint32_t ports, uint32_t proto, uint32_t lanes)
 {
+	/* The upper half of a product depends on all bits below; all but the topmost address bits are far below. */
 	uint64_t x = ((uint64_t)addresses << 24 ^ (uint64_t)ports << 8 ^ proto) * 0x9e3779b97f4a7c15u;
 
-	x ^= x >> 32;
-	return (uint32_t)((x * 0xd6e8feb86659fd93u >> 32) * lanes >> 32);
+	return (uint32_t)((x >> 32) * lanes >> 32);
 }
 
 static inline uint32_t shard_of_key(const struct flow_key *key, uint32_t lanes)
