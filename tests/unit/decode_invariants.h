@@ -68,7 +68,7 @@ static inline const char *transport_broken(const struct packet *p)
 	uint8_t proto = p->key.proto;
 	bool asks = proto == 1 || proto == 58 || (proto == 17 && (is_asking_port(p->key.a_port) || is_asking_port(p->key.b_port)));
 
-	INVARIANT(!(p->flags & PACKET_ASKS) == !asks);
+	INVARIANT(!(p->flags & PACKET_ASKS) == (!asks || p->flags & PACKET_FRAGMENT_LATER));
 	INVARIANT(!(p->flags & PACKET_SEGMENT) == (proto != 6 || p->flags & PACKET_FRAGMENT_LATER));
 	if (p->flags & PACKET_FRAGMENT_LATER || p->key.proto != 6) {
 		INVARIANT(p->tcp_flags == 0 && p->tcp_seq == 0 && p->tcp_ack == 0 && p->tcp_window == 0);

@@ -53,7 +53,8 @@ static void packet_build(const struct walk *walk, const struct ip_view *ip, stru
 	} else {
 		key_build(ip, packet);
 	}
-	packet->flags |= key_asks(&packet->key, packet->dir) | (has_l4 && packet->key.proto == PROTO_TCP ? PACKET_SEGMENT : 0);
+	if (has_l4)
+		packet->flags |= key_asks(&packet->key, packet->dir) | (ip->proto == PROTO_TCP ? PACKET_SEGMENT : 0);
 	packet->hash = flow_key_hash(&walk->decoder->options.seed, &packet->key);
 	packet->addresses = packet->key.ip_version == 4 ? flow_key_addresses_v4(&packet->key) : packet->hash;
 	packet->tcp_flags = ip->tcp_flags;
