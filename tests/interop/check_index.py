@@ -146,7 +146,8 @@ def check_extract(binary, path, scratch, families, capture, key, judge):
     if got != want and not (late and [g[1:] for g in got] == [w[1:] for w in want]):
         raise Failure(f"extract of {flow_text(key)}: {len(got)} frames, expected {len(want)}, or others")
     words = filter_text(key) if judge and capture.kind == "pcap" and not families.tunnels else None
-    if not words or capture.truncated:
+    # libpcap cuts frames that are longer than the file's header allows.
+    if not words or capture.truncated or max(len(p.data) for p in capture.packets) > (capture.snaplen or 262144):
         return 0
     theirs = os.path.join(scratch, "tcpdump.pcap")
     precision = "--time-stamp-precision=" + ("nano" if capture.nanoseconds else "micro")
