@@ -20,6 +20,7 @@ struct ncap_rig {
 	struct encoder *encoder;
 	uint8_t *frame_bytes; /* of exactly the frame's size, so that the sanitizer sees one byte too far */
 	struct frame frame;
+	struct ncap_walk walk;
 	uint8_t *out;
 };
 
@@ -50,14 +51,14 @@ static inline void rig_frame(struct ncap_rig *rig, uint16_t link, uint64_t ts_ns
 	rig->frame = (struct frame){
 		.data = rig->frame_bytes, .ts_ns = ts_ns, .cap_len = (uint32_t)n, .wire_len = (uint32_t)n, .link = link
 	};
-	ncap_walk_frame(rig->walker, &rig->frame, &rig->encoder->walk);
-	encoder_begin(rig->encoder);
+	ncap_walk_frame(rig->walker, &rig->frame, &rig->walk);
+	encoder_begin(rig->encoder, &rig->walk);
 }
 
 /* The number-th layer of the type; NULL: there is none. */
 static inline const struct ncap_layer *rig_layer(struct ncap_rig *rig, enum ncap_type type, unsigned number)
 {
-	const struct ncap_walk *walk = &rig->encoder->walk;
+	const struct ncap_walk *walk = &rig->walk;
 
 	for (unsigned i = 0; i < walk->layers_count; i++) {
 		if (walk->layers[i].type == type && number-- == 0)

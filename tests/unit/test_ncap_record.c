@@ -37,7 +37,7 @@ static void golden__tcp_syn__is_the_formats_bytes(void **state)
 	rig_frame(&rig, LINK_ETHERNET, NS, frame, 14 + 20 + 24);
 	rig.frame.wire_len = 14 + 60;
 	(void)n;
-	ncap_walk_frame(rig.walker, &rig.frame, &rig.encoder->walk);
+	ncap_walk_frame(rig.walker, &rig.frame, &rig.walk);
 	const struct ncap_layer *layer = rig_layer(&rig, NCAP_TCP, 0);
 	assert_non_null(layer);
 	uint8_t *end = encoder_frame(rig.encoder, layer, rig.out);

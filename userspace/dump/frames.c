@@ -177,24 +177,33 @@ static ssize_t plain(struct frames *frames, uint8_t *out, size_t room)
 	return (ssize_t)n;
 }
 
+/* The buffer grows with what is there, not with what a length claims. */
+static int grow(struct frames *frames, size_t n)
+{
+	size_t room = 2 * frames->room + INPUT_BYTES;
+
+	room = room < n + INPUT_BYTES ? room : n + INPUT_BYTES;
+	uint8_t *buffer = realloc(frames->buffer, room);
+	if (!buffer)
+		return fail(frames, "no memory for a frame of %zu bytes", n);
+	frames->buffer = buffer;
+	frames->room = room;
+	return 0;
+}
+
 /* Has at least n bytes at buffer + at, if the file has. Returns how many there are, or a negative errno. */
 static ssize_t need(struct frames *frames, size_t n)
 {
 	if (!frames->started && start(frames))
 		return -EIO;
 	if (n > frames->room - frames->at) {
-		memmove(frames->buffer, frames->buffer + frames->at, frames->bytes);
+		if (frames->bytes)
+			memmove(frames->buffer, frames->buffer + frames->at, frames->bytes);
 		frames->at = 0;
 	}
-	if (n > frames->room) {
-		size_t room = n + INPUT_BYTES;
-		uint8_t *buffer = realloc(frames->buffer, room);
-		if (!buffer)
-			return fail(frames, "no memory for a frame of %zu bytes", n);
-		frames->buffer = buffer;
-		frames->room = room;
-	}
 	while (frames->bytes < n) {
+		if (frames->at + frames->bytes == frames->room && grow(frames, n))
+			return -ENOMEM;
 		uint8_t *end = frames->buffer + frames->at + frames->bytes;
 		size_t room = frames->room - frames->at - frames->bytes;
 		ssize_t got = frames->gzip ? uncompressed(frames, end, room) : plain(frames, end, room);

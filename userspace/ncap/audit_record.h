@@ -50,7 +50,7 @@ struct encoder {
 	uint8_t stamp_bytes;
 	uint8_t stamp[32]; /* field 1, the time stamp of the frame at hand, encoded */
 	uint64_t stamp_ns;
-	struct ncap_walk walk;
+	struct ncap_walk *walk; /* the frame at hand */
 	struct record_common common[NCAP_TYPES];
 	struct scratch scratch; /* of the frame at hand */
 	struct encoder_found found;
@@ -60,8 +60,8 @@ struct encoder {
 int encoder_create(const struct record_options *options, struct encoder **encoder); /* 0 or -ENOMEM */
 void encoder_destroy(struct encoder *encoder);                                      /* accepts NULL */
 
-/* The frame that encoder->walk holds now. */
-void encoder_begin(struct encoder *encoder);
+/* From now on, layers are those of this frame. */
+void encoder_begin(struct encoder *encoder, struct ncap_walk *walk);
 /* The record of a layer of it. */
 uint8_t *encoder_layer(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out);
 /* The length, then the message. */
@@ -102,7 +102,7 @@ void record_mac(char text[RECORD_MAC_BYTES + 1], const uint8_t mac[6]);
 
 static inline const struct ncap_ip *record_ip(const struct encoder *encoder, const struct ncap_layer *layer)
 {
-	return layer->ip == NCAP_NO_IP ? NULL : &encoder->walk.ips[layer->ip];
+	return layer->ip == NCAP_NO_IP ? NULL : &encoder->walk->ips[layer->ip];
 }
 
 typedef uint8_t *record_fn(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "bytes.h"
-#include "connection_record.h"
 #include "table.h"
 
 #define SWEEP 4096 /* entries that a tick looks at: 40,000 a second, a few hundred microseconds each tick */
@@ -59,11 +58,12 @@ static const uint8_t *ethernet_of(const struct ncap_walk *walk)
 }
 
 /* The same for both directions: the smaller end is A. Returns whether B sent the packet; -1: nothing to tell two ends by. */
-static int key_make(const struct ncap_walk *walk, const uint8_t *ethernet, struct connection_key *key)
+static int8_t key_make(const struct ncap_walk *walk, const uint8_t *ethernet, struct connection_key *key)
 {
 	const struct ncap_ip *ip = walk->ips_count ? &walk->ips[walk->ips_count - 1] : NULL;
 	const uint8_t *src = ip ? ip->src : ethernet + 6, *dst = ip ? ip->dst : ethernet;
-	size_t bytes = !ip ? 6 : ip->version == 4 ? 4 : 16;
+	bool v4 = ip && ip->version == 4;
+	size_t bytes = !ip ? 6 : v4 ? 4 : 16;
 
 	if (!ip && !ethernet)
 		return -1;
@@ -71,10 +71,16 @@ static int key_make(const struct ncap_walk *walk, const uint8_t *ethernet, struc
 	key->version = ip ? ip->version : 0;
 	key->transport = ip && ip->ports ? ip->transport : NCAP_TYPES;
 	uint16_t src_port = ip && ip->ports ? ip->src_port : 0, dst_port = ip && ip->ports ? ip->dst_port : 0;
-	int order = memcmp(src, dst, bytes);
+	int64_t order = v4 ? (int64_t)load_be32(src) - load_be32(dst) : memcmp(src, dst, bytes);
 	bool swap = order > 0 || (order == 0 && src_port > dst_port);
-	memcpy(key->a, swap ? dst : src, bytes);
-	memcpy(key->b, swap ? src : dst, bytes);
+	const uint8_t *a = swap ? dst : src, *b = swap ? src : dst;
+	if (__builtin_expect(v4, 1)) {
+		memcpy(key->a, a, 4);
+		memcpy(key->b, b, 4);
+	} else {
+		memcpy(key->a, a, bytes);
+		memcpy(key->b, b, bytes);
+	}
 	key->a_port = swap ? dst_port : src_port;
 	key->b_port = swap ? src_port : dst_port;
 	return swap;
@@ -101,8 +107,8 @@ static void first_set(struct connection *connection, const struct ncap_walk *wal
 
 static void count_tcp(struct connection *connection, const struct ncap_walk *walk, const struct ncap_ip *ip)
 {
-	for (unsigned i = 0; i < 8; i++)
-		connection->flags[i] += ip->tcp_flags >> i & 1;
+	for (unsigned flags = ip->tcp_flags; flags; flags &= flags - 1) /* ACK, or PSH and ACK, mostly */
+		connection->flags[__builtin_ctz(flags)]++;
 	connection->window_sum += ip->window;
 	connection->segments++;
 	/* The ninth flag is in the byte before: the header is 20 bytes or more in front of nothing that is not captured. */
@@ -186,28 +192,45 @@ static __attribute__((noinline)) struct connection *connection_begin(
 	return connection;
 }
 
-void connections_add(struct connections *connections, const struct ncap_walk *walk)
+void connections_ask(struct connections *connections, const struct ncap_walk *walk, struct connection_packet *packet)
 {
-	const uint8_t *ethernet = ethernet_of(walk);
+	packet->ethernet = ethernet_of(walk);
+	packet->dir = key_make(walk, packet->ethernet, &packet->key);
+	if (packet->dir < 0)
+		return;
+	packet->hash = table_hash(&connections->table, &packet->key);
+	__builtin_prefetch(&connections->table.heads[packet->hash & connections->table.mask]);
+}
+
+void connections_look(struct connections *connections, const struct connection_packet *packet)
+{
+	uint32_t head = packet->dir < 0 ? 0 : connections->table.heads[packet->hash & connections->table.mask];
+
+	if (!head)
+		return;
+	const uint8_t *entry = (const uint8_t *)table_at(&connections->table, head - 1);
+	for (unsigned line = 0; line < sizeof(struct connection); line += 64)
+		__builtin_prefetch(entry + line, 1);
+}
+
+void connections_add(struct connections *connections, const struct ncap_walk *walk, const struct connection_packet *packet)
+{
 	uint64_t ns = walk->frame->ts_ns;
-	struct connection_key key;
-	int dir = key_make(walk, ethernet, &key);
 
 	connections->now_ns = ns > connections->now_ns ? ns : connections->now_ns;
-	if (dir < 0)
+	if (packet->dir < 0)
 		return;
-	uint32_t hash = table_hash(&connections->table, &key);
-	struct connection *connection = table_find(&connections->table, &key, hash);
+	struct connection *connection = table_find(&connections->table, &packet->key, packet->hash);
 	if (connection && is_over(connections, connection, ns)) {
 		connection_end(connections, connection);
 		connection = NULL;
 	}
 	bool is_new = !connection;
 	if (is_new)
-		connection = connection_begin(connections, &key, hash);
+		connection = connection_begin(connections, &packet->key, packet->hash);
 	if (is_new || ns < connection->first_ns)
-		first_set(connection, walk, ethernet, dir);
-	count(connection, walk, dir);
+		first_set(connection, walk, packet->ethernet, packet->dir);
+	count(connection, walk, packet->dir);
 }
 
 void connections_tick(struct connections *connections, uint64_t now_ns)

@@ -8,8 +8,9 @@
 #ifndef FLOWLANE_NCAP_CONNECTIONS_H
 #define FLOWLANE_NCAP_CONNECTIONS_H
 
-#include "ncap_files.h"
 #include "audit_record.h"
+#include "connection_record.h"
+#include "ncap_files.h"
 
 struct connections;
 
@@ -26,7 +27,20 @@ struct connections_options {
 int connections_create(const struct connections_options *options, struct connections **connections); /* 0 or -ENOMEM */
 void connections_destroy(struct connections *connections);                                           /* accepts NULL */
 
-void connections_add(struct connections *connections, const struct ncap_walk *walk);
+/*
+ * A frame on its way into the table, in three steps: each asks for the memory that the next one needs, and the caller does other work in
+ * between. That halves what a packet of one of many connections costs (docs/benchmarks.md).
+ */
+struct connection_packet {
+	struct connection_key key;
+	const uint8_t *ethernet; /* its header; NULL: there is none */
+	uint32_t hash;
+	int8_t dir; /* 1: sent by B; -1: nothing to tell two ends by, and no connection */
+};
+
+void connections_ask(struct connections *connections, const struct ncap_walk *walk, struct connection_packet *packet);
+void connections_look(struct connections *connections, const struct connection_packet *packet);
+void connections_add(struct connections *connections, const struct ncap_walk *walk, const struct connection_packet *packet);
 /* Live: some of those that have timed out are written. */
 void connections_tick(struct connections *connections, uint64_t now_ns);
 /* All are written. */

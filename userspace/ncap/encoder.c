@@ -94,12 +94,13 @@ unsigned record_time_text(char *text, uint64_t ns)
 	return (unsigned)(text_decimal(text, ns / 1000, 6) - text);
 }
 
-void encoder_begin(struct encoder *encoder)
+void encoder_begin(struct encoder *encoder, struct ncap_walk *walk)
 {
-	uint64_t ns = encoder->walk.frame->ts_ns;
+	uint64_t ns = walk->frame->ts_ns;
 	uint8_t *at = encoder->stamp;
 	char text[32];
 
+	encoder->walk = walk;
 	encoder->scratch.used = 0;
 	encoder->found.sni = encoder->found.ja3 = NULL;
 	encoder->found.answers = 0;
@@ -228,16 +229,21 @@ uint8_t *record_pack(
 	return record_pack_whole(encoder, message, out);
 }
 
+/* "00" to "ff". */
+static const char hex_pairs[] = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+				"202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f"
+				"404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f"
+				"606162636465666768696a6b6c6d6e6f707172737475767778797a7b7c7d7e7f"
+				"808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f"
+				"a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf"
+				"c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedf"
+				"e0e1e2e3e4e5e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f7f8f9fafbfcfdfeff";
+
 void record_mac(char text[RECORD_MAC_BYTES + 1], const uint8_t mac[6])
 {
-	static const char digits[] = "0123456789abcdef";
-
-	for (unsigned i = 0; i < 6; i++) {
-		text[3 * i] = digits[mac[i] >> 4];
-		text[3 * i + 1] = digits[mac[i] & 0xf];
-		text[3 * i + 2] = ':';
-	}
-	text[RECORD_MAC_BYTES] = 0;
+	memcpy(text, "00:00:00:00:00:00", RECORD_MAC_BYTES + 1);
+	for (unsigned i = 0; i < 6; i++)
+		memcpy(text + 3 * i, hex_pairs + 2 * mac[i], 2);
 }
 
 double record_entropy(const uint8_t *bytes, uint32_t n)

@@ -17,6 +17,8 @@
 #include "audit_record.h"
 
 #define WHAT "audit records"
+/* Frames at a time: their walks are 20 KiB, of which two lines each are in use. */
+#define GROUP 8
 
 struct output {
 	const struct config *config;
@@ -37,6 +39,8 @@ struct sink {
 	struct encoder *encoder;
 	struct connections *connections; /* NULL: not wanted */
 	struct profiles *profiles;       /* NULL: not wanted */
+	struct connection_packet packets[GROUP];
+	struct ncap_walk walks[GROUP];
 };
 
 static bool ncap_wanted(const struct config *config)
@@ -198,33 +202,48 @@ static int ncap_attach(struct output *output, unsigned lane, struct sink **resul
 	return 0;
 }
 
-static void ncap_frame(struct sink *sink, const struct frame *frame)
+static void frame_records(struct sink *sink, struct ncap_walk *walk)
 {
 	struct encoder *encoder = sink->encoder;
-	struct ncap_walk *walk = &encoder->walk;
-	uint64_t types = sink->output->types;
+	uint64_t types = sink->output->types, ns = walk->frame->ts_ns;
 
-	ncap_walk_frame(sink->walker, frame, walk);
-	encoder_begin(encoder);
+	encoder_begin(encoder, walk);
 	for (unsigned i = 0; i < walk->layers_count; i++) {
 		const struct ncap_layer *layer = &walk->layers[i];
 		enum ncap_type type = (enum ncap_type)layer->type;
 		if (!(types >> type & 1))
 			continue;
-		uint8_t *end = encoder_frame(encoder, layer, ncap_writer_begin(sink->writer, type, frame->ts_ns));
+		uint8_t *end = encoder_frame(encoder, layer, ncap_writer_begin(sink->writer, type, ns));
 		if (end)
 			ncap_writer_commit(sink->writer, type, end);
 	}
-	if (sink->connections)
-		connections_add(sink->connections, walk);
 	if (sink->profiles)
 		profiles_add(sink->profiles, walk);
 }
 
+/* Connections are asked for while frames are walked, and looked at while records are written: their memory is there by then. */
+static void ncap_group(struct sink *sink, const struct frame *frames, unsigned n)
+{
+	struct connections *connections = sink->connections;
+
+	for (unsigned i = 0; i < n; i++) {
+		ncap_walk_frame(sink->walker, &frames[i], &sink->walks[i]);
+		if (connections)
+			connections_ask(connections, &sink->walks[i], &sink->packets[i]);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (connections)
+			connections_look(connections, &sink->packets[i]);
+		frame_records(sink, &sink->walks[i]);
+	}
+	for (unsigned i = 0; connections && i < n; i++)
+		connections_add(connections, &sink->walks[i], &sink->packets[i]);
+}
+
 static void ncap_frames(struct sink *sink, const struct frame *frames, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++)
-		ncap_frame(sink, &frames[i]);
+	for (unsigned i = 0; i < n; i += GROUP)
+		ncap_group(sink, frames + i, n - i < GROUP ? n - i : GROUP);
 }
 
 static void ncap_tick(struct sink *sink, uint64_t now_ns)

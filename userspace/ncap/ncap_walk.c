@@ -48,13 +48,12 @@ static void note(struct ncap_walk *out, enum ncap_type type, uint32_t off, uint3
 {
 	if (out->layers_count == NCAP_WALK_LAYERS)
 		return;
-	out->layers[out->layers_count++] = (struct ncap_layer){
-		.type = (uint8_t)type,
-		.ip = out->ips_count ? (uint8_t)(out->ips_count - 1) : NCAP_NO_IP,
-		.off = off,
-		.end = end,
-		.header = header,
-	};
+	struct ncap_layer *layer = &out->layers[out->layers_count++];
+	layer->type = (uint8_t)type;
+	layer->ip = (uint8_t)(out->ips_count - 1); /* none: NCAP_NO_IP */
+	layer->off = off;
+	layer->end = end;
+	layer->header = header;
 }
 
 /* A layer below IP; the walk has gone from `from` to walk->off. */
@@ -256,15 +255,19 @@ static void note_ip(struct ncap_walk *out, const struct walk *walk, uint32_t cap
 	if (out->ips_count == NCAP_WALK_IPS)
 		return;
 	ip = &out->ips[out->ips_count++];
-	*ip = (struct ncap_ip){
-		.src = header + (v4 ? 12 : 8),
-		.dst = header + (v4 ? 16 : 24),
-		.version = view->version,
-		.proto = view->proto,
-		.transport = NCAP_TYPES,
-		.src_port = view->src_port,
-		.dst_port = view->dst_port,
-	};
+	/* Member by member: the texts need not be cleared. */
+	ip->src = header + (v4 ? 12 : 8);
+	ip->dst = header + (v4 ? 16 : 24);
+	ip->version = view->version;
+	ip->proto = view->proto;
+	ip->transport = NCAP_TYPES;
+	ip->tcp_flags = 0;
+	ip->ports = false;
+	ip->src_port = view->src_port;
+	ip->dst_port = view->dst_port;
+	ip->window = 0;
+	ip->payload = 0;
+	ip->src_bytes = 0;
 	note(out, v4 ? NCAP_IPV4 : NCAP_IPV6, view->l3_off, end, v4 ? (header[0] & 0xfU) * 4 : 40);
 	bool later = view->flags & PACKET_FRAGMENT_LATER;
 	bool whole = walk->verdict < VERDICT_FIRST_DROP && view->l4_off && !later;

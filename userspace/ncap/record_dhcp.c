@@ -119,7 +119,7 @@ static ProtobufCBinaryData fixed_name(const uint8_t *bytes, size_t n)
 
 uint8_t *record_dhcpv4(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *data = encoder->walk.frame->data, *dhcp = data + layer->off, *end = data + layer->end;
+	const uint8_t *data = encoder->walk->frame->data, *dhcp = data + layer->off, *end = data + layer->end;
 	struct scratch *scratch = &encoder->scratch;
 	Types__DHCPv4 message = TYPES__DHCPV4__INIT;
 

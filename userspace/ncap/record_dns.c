@@ -300,7 +300,7 @@ uint8_t *record_dns(struct encoder *encoder, const struct ncap_layer *layer, uin
 	struct dns dns = {
 		.scratch = &encoder->scratch,
 		.found = &encoder->found,
-		.data = encoder->walk.frame->data + layer->off,
+		.data = encoder->walk->frame->data + layer->off,
 		.bytes = layer->end - layer->off,
 		.at = HEADER_BYTES,
 	};

@@ -18,7 +18,7 @@ static char *address_text(struct encoder *encoder, const uint8_t *address, bool 
 
 uint8_t *record_icmpv4(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *icmp = encoder->walk.frame->data + layer->off;
+	const uint8_t *icmp = encoder->walk->frame->data + layer->off;
 	Types__ICMPv4 message = TYPES__ICMPV4__INIT;
 
 	message.typecode = load_be16(icmp);
@@ -30,7 +30,7 @@ uint8_t *record_icmpv4(struct encoder *encoder, const struct ncap_layer *layer, 
 
 uint8_t *record_icmpv6(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *icmp = encoder->walk.frame->data + layer->off;
+	const uint8_t *icmp = encoder->walk->frame->data + layer->off;
 	Types__ICMPv6 message = TYPES__ICMPV6__INIT;
 
 	message.typecode = load_be16(icmp);
@@ -40,7 +40,7 @@ uint8_t *record_icmpv6(struct encoder *encoder, const struct ncap_layer *layer, 
 
 uint8_t *record_icmpv6_echo(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *echo = encoder->walk.frame->data + layer->off;
+	const uint8_t *echo = encoder->walk->frame->data + layer->off;
 	Types__ICMPv6Echo message = TYPES__ICMPV6_ECHO__INIT;
 
 	message.identifier = load_be16(echo);
@@ -71,7 +71,7 @@ static size_t neighbor_options(struct encoder *encoder, const uint8_t *at, const
 /* Neighbor solicitation and advertisement are alike; the layer begins behind the checksum. */
 uint8_t *record_icmpv6_neighbor(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *data = encoder->walk.frame->data, *at = data + layer->off;
+	const uint8_t *data = encoder->walk->frame->data, *at = data + layer->off;
 	Types__ICMPv6NeighborSolicitation solicitation = TYPES__ICMPV6_NEIGHBOR_SOLICITATION__INIT;
 	Types__ICMPv6NeighborAdvertisement advertisement = TYPES__ICMPV6_NEIGHBOR_ADVERTISEMENT__INIT;
 	Types__ICMPv6Option **options;
@@ -159,7 +159,7 @@ static int32_t igmp_version(const uint8_t *igmp, uint32_t bytes)
 /* Times are nanoseconds, on the wire tenths of a second. */
 uint8_t *record_igmp(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *data = encoder->walk.frame->data, *igmp = data + layer->off, *end = data + layer->end;
+	const uint8_t *data = encoder->walk->frame->data, *igmp = data + layer->off, *end = data + layer->end;
 	Types__IGMP message = TYPES__IGMP__INIT;
 
 	message.type = igmp[0];

@@ -14,7 +14,7 @@
 /* EtherType behind the addresses: that of the tag, if hardware took one out of the frame. 802.3 frames: 0. */
 uint8_t *record_ethernet(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const struct frame *frame = encoder->walk.frame;
+	const struct frame *frame = encoder->walk->frame;
 	const uint8_t *header = frame->data + layer->off, *payload = header + ETHERNET_BYTES;
 	bool tagged = frame->vlan_tpid && layer->off == 0;
 	uint32_t type = tagged ? frame->vlan_tpid : load_be16(header + 12), bytes = layer->end - layer->off - ETHERNET_BYTES;
@@ -34,7 +34,7 @@ uint8_t *record_ethernet(struct encoder *encoder, const struct ncap_layer *layer
 
 uint8_t *record_dot1q(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const struct frame *frame = encoder->walk.frame;
+	const struct frame *frame = encoder->walk->frame;
 	bool taken_out = layer->off == NCAP_NO_OFFSET;
 	const uint8_t *tag = frame->data + layer->off;
 	uint16_t tci = taken_out ? frame->vlan_tci : load_be16(tag);
@@ -49,7 +49,7 @@ uint8_t *record_dot1q(struct encoder *encoder, const struct ncap_layer *layer, u
 
 uint8_t *record_mpls(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	uint32_t entry = load_be32(encoder->walk.frame->data + layer->off);
+	uint32_t entry = load_be32(encoder->walk->frame->data + layer->off);
 	Types__MPLS message = TYPES__MPLS__INIT;
 
 	message.label = (int32_t)(entry >> 12);
@@ -93,7 +93,7 @@ static void arp_address(struct encoder *encoder, const uint8_t *bytes, uint32_t 
 /* By hand, as an address is a text in one schema and may hold any byte in the other. */
 uint8_t *record_arp(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *arp = encoder->walk.frame->data + layer->off, *at = arp + 8;
+	const uint8_t *arp = encoder->walk->frame->data + layer->off, *at = arp + 8;
 
 	memcpy(out, encoder->stamp, sizeof(encoder->stamp));
 	out += encoder->stamp_bytes;

@@ -56,8 +56,8 @@ static uint8_t *ipv4_rest(
 
 uint8_t *record_ipv4(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *header = encoder->walk.frame->data + layer->off;
-	struct ncap_ip *ip = &encoder->walk.ips[layer->ip];
+	const uint8_t *header = encoder->walk->frame->data + layer->off;
+	struct ncap_ip *ip = &encoder->walk->ips[layer->ip];
 	uint8_t options[512], *options_end = options;
 	const uint8_t *padding = header + layer->header;
 	uint32_t total = load_be16(header + 2);
@@ -98,8 +98,8 @@ static uint32_t ipv6_payload_off(const struct ncap_layer *layer, const uint8_t *
 
 uint8_t *record_ipv6(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *header = encoder->walk.frame->data + layer->off;
-	struct ncap_ip *ip = &encoder->walk.ips[layer->ip];
+	const uint8_t *header = encoder->walk->frame->data + layer->off;
+	struct ncap_ip *ip = &encoder->walk->ips[layer->ip];
 	uint32_t first = load_be32(header), payload = ipv6_payload_off(layer, header);
 	uint32_t bytes = layer->end - layer->off - payload;
 
@@ -129,7 +129,7 @@ uint8_t *record_ipv6(struct encoder *encoder, const struct ncap_layer *layer, ui
 /* RFC 8200, section 4.5 */
 uint8_t *record_ipv6_fragment(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *header = encoder->walk.frame->data + layer->off;
+	const uint8_t *header = encoder->walk->frame->data + layer->off;
 	uint16_t offset = load_be16(header + 2);
 	Types__IPv6Fragment message = TYPES__IPV6_FRAGMENT__INIT;
 

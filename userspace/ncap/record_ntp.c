@@ -11,7 +11,7 @@ enum { NTP_CONTROL = 6, NTP_PRIVATE = 7 };
 
 uint8_t *record_ntp(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *ntp = encoder->walk.frame->data + layer->off;
+	const uint8_t *ntp = encoder->walk->frame->data + layer->off;
 	uint32_t bytes = layer->end - layer->off;
 	Types__NTP message = TYPES__NTP__INIT;
 

@@ -12,6 +12,7 @@
 #define RECORD_BYTES    5
 #define HANDSHAKE_BYTES 4
 #define RANDOM_BYTES    32
+#define DRAFT_VERSION   0x7f /* of the upper byte: drafts of TLS 1.3, up to 21; their server hello has no session, no compression */
 
 enum extension {
 	EXTENSION_SERVER_NAME = 0,
@@ -119,11 +120,11 @@ static void macs(struct encoder *encoder, const struct ncap_layer *layer, char *
 {
 	const struct ncap_layer *ethernet = NULL;
 
-	for (const struct ncap_layer *at = encoder->walk.layers; at < layer; at++)
+	for (const struct ncap_layer *at = encoder->walk->layers; at < layer; at++)
 		ethernet = at->type == NCAP_ETHERNET ? at : ethernet;
 	if (!ethernet)
 		return;
-	const uint8_t *header = encoder->walk.frame->data + ethernet->off;
+	const uint8_t *header = encoder->walk->frame->data + ethernet->off;
 	char *texts = scratch_take(&encoder->scratch, 2 * (RECORD_MAC_BYTES + 1));
 	if (!texts)
 		return;
@@ -275,12 +276,12 @@ static bool hello_begin(struct cursor *cursor, struct hello_head *head)
 	there = there < left(cursor) ? there : left(cursor);
 	head->cut = head->bytes > there;
 	cursor->end = cursor->at + (head->cut ? there : head->bytes);
-	return left(cursor) >= 2 + RANDOM_BYTES + 1 && cursor->at[0] == 3;
+	return left(cursor) >= 2 + RANDOM_BYTES + 1 && (cursor->at[0] == 3 || cursor->at[0] == DRAFT_VERSION);
 }
 
 uint8_t *record_tls_client_hello(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *data = encoder->walk.frame->data;
+	const uint8_t *data = encoder->walk->frame->data;
 	struct cursor cursor = { .at = data + layer->off, .end = data + layer->end };
 	struct client client = { .encoder = encoder, .message = TYPES__TLSCLIENT_HELLO__INIT };
 	Types__TLSClientHello *message = &client.message;
@@ -408,7 +409,7 @@ static void server_extensions(struct scratch *scratch, struct cursor *list, Type
 
 uint8_t *record_tls_server_hello(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *data = encoder->walk.frame->data;
+	const uint8_t *data = encoder->walk->frame->data;
 	struct cursor cursor = { .at = data + layer->off, .end = data + layer->end };
 	Types__TLSServerHello message = TYPES__TLSSERVER_HELLO__INIT;
 	struct scratch *scratch = &encoder->scratch;
@@ -418,12 +419,15 @@ uint8_t *record_tls_server_hello(struct encoder *encoder, const struct ncap_laye
 		return NULL;
 	message.version = (int32_t)take_number(&cursor, 2);
 	message.random = (ProtobufCBinaryData){ .len = RANDOM_BYTES, .data = (uint8_t *)take(&cursor, RANDOM_BYTES) };
-	struct cursor session = take_vector(&cursor, 1);
+	bool draft = message.version >> 8 == DRAFT_VERSION;
+	struct cursor session = { .at = cursor.at, .end = cursor.at };
+	if (!draft)
+		session = take_vector(&cursor, 1);
 	if (left(&cursor) < 3)
 		return NULL;
 	message.sessionid = as_bytes(&session);
 	message.ciphersuite = (int32_t)take_number(&cursor, 2);
-	message.compressionmethod = (int32_t)take_number(&cursor, 1);
+	message.compressionmethod = draft ? 0 : (int32_t)take_number(&cursor, 1);
 	if (left(&cursor) >= 2) {
 		struct cursor extensions = take_vector(&cursor, 2);
 		server_extensions(scratch, &extensions, &message);

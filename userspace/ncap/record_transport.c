@@ -70,8 +70,8 @@ static inline uint8_t *tcp_flags(uint8_t *out, uint8_t flags, bool ns)
 
 uint8_t *record_tcp(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *tcp = encoder->walk.frame->data + layer->off;
-	struct ncap_ip *ip = &encoder->walk.ips[layer->ip];
+	const uint8_t *tcp = encoder->walk->frame->data + layer->off;
+	struct ncap_ip *ip = &encoder->walk->ips[layer->ip];
 	uint32_t captured = layer->end - layer->off;
 	uint32_t header = layer->header < captured ? layer->header : captured;
 
@@ -102,8 +102,8 @@ uint8_t *record_tcp(struct encoder *encoder, const struct ncap_layer *layer, uin
 
 uint8_t *record_udp(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *udp = encoder->walk.frame->data + layer->off;
-	struct ncap_ip *ip = &encoder->walk.ips[layer->ip];
+	const uint8_t *udp = encoder->walk->frame->data + layer->off;
+	struct ncap_ip *ip = &encoder->walk->ips[layer->ip];
 	uint32_t bytes = layer->end - layer->off - UDP_BYTES;
 
 	ncap_ip_texts(ip);
@@ -127,7 +127,7 @@ uint8_t *record_udp(struct encoder *encoder, const struct ncap_layer *layer, uin
 /* RFC 9260, section 3.1 */
 uint8_t *record_sctp(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *sctp = encoder->walk.frame->data + layer->off;
+	const uint8_t *sctp = encoder->walk->frame->data + layer->off;
 	Types__SCTP message = TYPES__SCTP__INIT;
 
 	message.srcport = load_be16(sctp);

@@ -8,8 +8,8 @@
 /* RFC 2784, RFC 2890, RFC 1701; version 1: RFC 2637. Optional fields follow in this order; those that are cut off stay 0. */
 uint8_t *record_gre(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *gre = encoder->walk.frame->data + layer->off, *at = gre + 4;
-	const uint8_t *end = encoder->walk.frame->data + layer->end;
+	const uint8_t *gre = encoder->walk->frame->data + layer->off, *at = gre + 4;
+	const uint8_t *end = encoder->walk->frame->data + layer->end;
 	Types__GRE message = TYPES__GRE__INIT;
 
 	message.checksumpresent = gre[0] >> 7;
@@ -44,7 +44,7 @@ uint8_t *record_gre(struct encoder *encoder, const struct ncap_layer *layer, uin
 /* RFC 7348, and draft-smith-vxlan-group-policy for the group policy bits */
 uint8_t *record_vxlan(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *vxlan = encoder->walk.frame->data + layer->off;
+	const uint8_t *vxlan = encoder->walk->frame->data + layer->off;
 	Types__VXLAN message = TYPES__VXLAN__INIT;
 
 	message.valididflag = vxlan[0] >> 3 & 1;
@@ -82,7 +82,7 @@ static size_t geneve_options(struct encoder *encoder, const uint8_t *at, const u
 /* RFC 8926, section 3.4. Lengths are bytes; that of an option counts its own header. */
 uint8_t *record_geneve(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
-	const uint8_t *geneve = encoder->walk.frame->data + layer->off;
+	const uint8_t *geneve = encoder->walk->frame->data + layer->off;
 	Types__Geneve message = TYPES__GENEVE__INIT;
 
 	message.version = geneve[0] >> 6;
