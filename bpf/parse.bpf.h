@@ -262,6 +262,9 @@ PARSE_INLINE __u32 parse_hash(const struct parse *parse, __u32 share_by, __u64 s
 	return (__u32)(parse_mix(x, 0x9e3779b97f4a7c15ull) >> 32);
 }
 
+/* Of the sample: the same for everybody, so that sensors agree on it, and files with live capture; and not that of the share. */
+#define PARSE_SAMPLE_SEED 0x5a3f1e2d4c6b7988ull
+
 /* 0 .. fanout - 1, evenly. */
 PARSE_INLINE __u32 parse_share(__u32 hash, __u32 fanout)
 {

@@ -22,6 +22,7 @@ enum frame_ts {
 	FRAME_TS_NONE,     /* not stamped: user space stamps the batch */
 	FRAME_TS_KTIME,    /* CLOCK_MONOTONIC when the XDP program ran */
 	FRAME_TS_HARDWARE, /* the NIC's clock, by the rx_timestamp kfunc */
+	FRAME_TS_BATCH,    /* the program was told not to: user space stamps the batch. The rest of the metadata is valid */
 	FRAME_TS_COUNT,
 };
 
@@ -41,9 +42,13 @@ _Static_assert(sizeof(struct frame_meta) == 16, "multiple of 4, at most 32: what
 
 /* What the XDP program does with a frame; each frame has one verdict, each verdict one counter per queue and CPU. */
 enum xdp_verdict {
-	XDP_VERDICT_CAPTURED,  /* handed to the queue's socket; what happens then is in the socket's statistics */
-	XDP_VERDICT_FILTERED,  /* not wanted: passed to the host, or with --exclusive dropped */
+	XDP_VERDICT_CAPTURED, /* handed to the queue's socket; what happens then is in the socket's statistics */
+	XDP_VERDICT_FILTERED, /* does not match the filter expression. This one and those below but NO_SOCKET are passed to the host, or
+				  with --exclusive dropped */
 	XDP_VERDICT_NO_SOCKET, /* the queue has no socket: passed to the host */
+	XDP_VERDICT_DENIED,    /* by the rules */
+	XDP_VERDICT_UNSAMPLED, /* its flow is not in the sample */
+	XDP_VERDICT_CUT_OFF,   /* its flow has had its bytes; counted in map `cutoff_flows`, too */
 	XDP_VERDICT_COUNT,
 };
 
@@ -99,8 +104,99 @@ struct xdp_config {
 	abi_u8 unstamped;    /* frames get no ktime: user space stamps the batch */
 	abi_u8 filter;       /* the loader has put a filter expression into the program */
 	abi_u8 shared_clock; /* under load the clock is read for one frame in XDP_CLOCK_SHARE, and the others get the same */
-	abi_u8 unused[5];
+	abi_u8 rules;        /* there are rules */
+	abi_u8 samples;      /* xdp_state.sample is heard */
+	abi_u8 key_vlan;     /* the VLAN is part of a flow's key */
+	abi_u8 unused[2];
+	abi_u64 cutoff_bytes; /* 0: no cutoff */
+	abi_u32 snaplen;      /* frames are cut to so many bytes before they are copied; 0: not */
+	abi_u32 unused2;
 };
-_Static_assert(sizeof(struct xdp_config) == 24, "the same for both compilers");
+_Static_assert(sizeof(struct xdp_config) == 40, "the same for both compilers");
+
+/* What changes while the program runs (skel->bss->state): user space writes, the program reads it once per frame. */
+struct xdp_state {
+	abi_u32 rules_slot; /* which of the RULES_SLOTS sets of rules is in force */
+	abi_u32 sample;     /* N: one flow in N is captured */
+};
+
+/* --- rules ------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * First match wins, but the program does not go from rule to rule. Each thing that a rule can ask for (an address, a port, the
+ * protocol, the VLAN) has a table that says, for each value that it can have, which rules are content with it: a set of bits. What is
+ * in all the sets is a match, and the lowest bit is the first rule.
+ *
+ * Rules that ask for one prefix alone need no bit, and there may be any number of them: the prefix has the number of the first one.
+ */
+#define RULES_WORDS        4
+#define RULES_BITS         (64 * RULES_WORDS)
+#define RULES_SLOTS        4
+#define RULES_PREFIXES_MAX 262144
+#define RULES_CLASSES      1024 /* of ports: two borders of each range, as long as there are so few */
+#define RULES_NOT_IP       256
+#define RULES_UNTAGGED     4096
+
+struct rules_bits {
+	abi_u64 word[RULES_WORDS];
+};
+
+/* For one address, or one port: the rules that are content with it ... */
+struct rules_match {
+	struct rules_bits either;      /* ... if they ask for any of the two ends (net, port), */
+	struct rules_bits source;      /* ... for the source, */
+	struct rules_bits destination; /* ... for the destination. A rule that does not ask is content with all */
+};
+
+/* A rule's place in the file, twice, plus 1 if it denies; the lower one wins. */
+#define RULES_NUMBER(place, deny) ((abi_u32)(place) << 1 | (deny))
+#define RULES_NUMBER_NONE         0xffffffffu
+
+struct rules_address {
+	struct rules_match match;
+	abi_u32 as_source; /* the lowest number of rules that ask for this address alone, or RULES_NUMBER_NONE */
+	abi_u32 as_destination;
+};
+
+/* Key of a prefix; IPv4 is ::ffff:0:0/96. */
+struct rules_prefix {
+	abi_u32 bits;
+	abi_u8 address[16];
+};
+
+/* A set of rules, but for its prefixes. */
+struct rules_tables {
+	abi_u32 fallback; /* number of what is done where no rule matches: higher than all others */
+	abi_u32 unused;
+	struct rules_address elsewhere; /* addresses without a prefix, and what is not IP */
+	struct rules_match no_ports;
+	struct rules_bits protocol[RULES_NOT_IP + 1];
+	struct rules_bits vlan[RULES_UNTAGGED + 1];
+	struct rules_match ports[RULES_CLASSES];
+	abi_u32 number[RULES_BITS]; /* of the rule that has this bit */
+	abi_u16 port_class[65536];
+};
+
+/* --- cutoff ------------------------------------------------------------------------------------------------------------ */
+
+/* The beginning of struct flow_key. */
+struct cutoff_key {
+	abi_u8 a_ip[16];
+	abi_u8 b_ip[16];
+	abi_u16 a_port;
+	abi_u16 b_port;
+	abi_u8 proto;
+	abi_u8 ip_version;
+	abi_u16 vlan;
+};
+_Static_assert(sizeof(struct cutoff_key) == 40, "no padding: it is a map's key");
+
+/* What was not captured of a flow. [0]: sent by A. */
+struct cutoff_counts {
+	abi_u64 packets[2];
+	abi_u64 bytes[2]; /* on the wire */
+	abi_u64 l3_bytes[2];
+	abi_u64 last_ns[2]; /* CLOCK_MONOTONIC; in user space: packet time. 0: none */
+};
 
 #endif

@@ -164,7 +164,7 @@ static void frame__when_stamps_are_off__then_room_for_metadata_and_no_time(void 
 	assert_int_equal(run.verdict, XDP_REDIRECT);
 	assert_int_equal(run.meta_bytes, sizeof(meta));
 	memcpy(&meta, run.out, sizeof(meta));
-	assert_int_equal(meta.ts_kind, FRAME_TS_NONE);
+	assert_int_equal(meta.ts_kind, FRAME_TS_BATCH);
 	assert_int_equal(meta.ts_ns, 0);
 	rig_unload(&rig);
 }
