@@ -167,7 +167,7 @@ static __always_inline int count_cut_off(const struct cutoff_packet *packet, __u
 	counts->packets[dir]++;
 	counts->bytes[dir] += bytes;
 	counts->l3_bytes[dir] += packet->l3_len;
-	counts->last_ns[dir] = bpf_ktime_get_ns();
+	counts->last_ns[dir] = clock_read();
 	return 1;
 }
 

@@ -23,6 +23,9 @@ struct config {
 	char **read_files; /* "-" is standard input */
 	unsigned read_files_count;
 	char *filter;   /* pcap-filter(7) expression, NULL: none */
+	char *prefilter;      /* file of rules; NULL: none */
+	uint32_t sample;      /* N of 1/N: take one flow in N; 0: all */
+	uint64_t flow_cutoff; /* bytes of a flow, after which its packets are only counted; 0: never */
 	uint64_t count; /* stop after so many packets that passed the filter; 0: no limit */
 
 	/* live input */
@@ -48,6 +51,7 @@ struct config {
 	char *listen;   /* ADDR:PORT */
 	char *tls_cert; /* PEM files */
 	char *tls_key;
+	char *control; /* socket that `flowlane ctl` talks to; NULL: live the usual place, files: none */
 
 	/* lanes */
 	uint32_t lanes;

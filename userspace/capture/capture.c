@@ -79,6 +79,7 @@ int capture_open(const struct config *config, const struct capture_selection *se
 		return -ENOMEM;
 	capture->config = config;
 	capture->selection = *selection;
+	capture->sample = config->sample;
 	capture->fanout = config->fanout ? config->fanout : 1;
 	capture->hash_seed = hash_seed_random().s[0];
 	live_clock_start(&capture->clock);
@@ -90,6 +91,8 @@ int capture_open(const struct config *config, const struct capture_selection *se
 		err = interface_open(capture, &capture->interface[i]);
 	if (!err)
 		err = capture_open_sources(capture);
+	if (!err)
+		err = capture_open_cutoff(capture);
 	if (err) {
 		err = not_usage(err);
 		goto fail;
@@ -109,6 +112,59 @@ unsigned capture_lanes(const struct capture *capture)
 bool capture_filters(const struct capture *capture, unsigned lane)
 {
 	return capture->interface[capture->queue[lane / capture->fanout].interface].filters;
+}
+
+static bool cutoff_get(void *context, const struct flow_key *key, bool take, struct cutoff_counts *counts)
+{
+	const struct capture_cutoff *cutoff = context;
+	struct cutoff_key cut = cutoff_key_of(key);
+	uint64_t offset_ns = live_clock_offset(&cutoff->capture->clock);
+
+	if (key->tunnel || !xdp_cutoff_get(cutoff->interface->xdp, &cut, take, cutoff->per_cpu, counts))
+		return false;
+	for (unsigned dir = 0; dir < 2; dir++)
+		counts->last_ns[dir] += counts->last_ns[dir] ? offset_ns : 0;
+	return true;
+}
+
+bool capture_cutoff(struct capture *capture, unsigned lane, struct cutoff *cutoff)
+{
+	if (!capture->config->flow_cutoff)
+		return false;
+	*cutoff = (struct cutoff){ .get = cutoff_get, .context = &capture->cutoff[lane] };
+	return true;
+}
+
+static int capture_open_cutoff(struct capture *capture)
+{
+	for (unsigned lane = 0; lane < capture->lanes && capture->config->flow_cutoff; lane++) {
+		struct capture_cutoff *cutoff = &capture->cutoff[lane];
+		cutoff->capture = capture;
+		cutoff->interface = &capture->interface[capture->queue[lane / capture->fanout].interface];
+		cutoff->per_cpu = calloc(xdp_cpus(cutoff->interface->xdp), sizeof(*cutoff->per_cpu));
+		if (!cutoff->per_cpu)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int capture_set_rules(struct capture *capture, const struct rules_set *rules)
+{
+	for (unsigned i = 0; i < capture->interfaces; i++) {
+		int err = xdp_rules_prepare(capture->interface[i].xdp, rules);
+		if (err)
+			return err;
+	}
+	for (unsigned i = 0; i < capture->interfaces; i++)
+		xdp_rules_commit(capture->interface[i].xdp);
+	return 0;
+}
+
+void capture_set_sample(struct capture *capture, uint32_t sample)
+{
+	capture->sample = sample;
+	for (unsigned i = 0; i < capture->interfaces; i++)
+		xdp_set_sample(capture->interface[i].xdp, sample);
 }
 
 struct source *capture_source(struct capture *capture, unsigned lane)
@@ -210,6 +266,8 @@ void capture_close(struct capture *capture)
 		interface_close(capture, &capture->interface[i]);
 	for (unsigned i = 0; i < capture->lanes; i++)
 		afxdp_source_close(&capture->source[i]);
+	for (unsigned i = 0; i < CAPTURE_LANES_MAX; i++)
+		free(capture->cutoff[i].per_cpu);
 	free(capture->source);
 	free(capture);
 }

@@ -17,6 +17,7 @@
 #include "flowlane/classic.h"
 #include "flowlane/abi.h"
 #include "flowlane/config.h"
+#include "flowlane/cutoff.h"
 #include "flowlane/source.h"
 
 #define CAPTURE_INTERFACES_MAX 16
@@ -25,6 +26,7 @@
 #define CAPTURE_REPORTS_MAX    256
 
 struct capture;
+struct rules_set;
 
 /* Where a lane's frames come from, and where it should run. */
 struct capture_place {
@@ -38,7 +40,7 @@ struct capture_place {
 /*
  * One queue's ledger. Each frame that the XDP program saw is in exactly one of these:
  *
- *   seen = filtered + no_socket + received + pending + rx_ring_full + fill_ring_empty + refused
+ *   seen = filtered + cut_off + no_socket + received + pending + rx_ring_full + fill_ring_empty + refused
  *
  * While traffic runs the counters are not read at one instant. After capture_detach() and with all lanes at their end it is exact,
  * and pending is 0.
@@ -48,7 +50,11 @@ struct capture_queue_report {
 	unsigned queue;
 	unsigned lanes;        /* 0: a queue without a socket, which nevertheless received (no_socket) */
 	uint64_t seen;         /* by the XDP program */
-	uint64_t filtered;     /* not wanted */
+	uint64_t filtered;     /* not wanted ... */
+	uint64_t denied;       /* ... of these: by the rules */
+	uint64_t unsampled;    /* ... of these: because its flow is not in the sample */
+	uint64_t cut_off;      /* its flow has had its bytes; counted, and in the flow's record */
+	uint64_t cut_off_bytes;
 	uint64_t no_socket;    /* the queue has no socket */
 	uint64_t received;     /* handed to the lanes */
 	uint64_t pending;      /* on its way: in an RX ring that its lane has not emptied yet */
@@ -88,6 +94,7 @@ struct capture_report {
 struct capture_selection {
 	const struct classic_insn *filter; /* for Ethernet; NULL: no filter expression */
 	unsigned filter_count;
+	const struct rules_set *rules; /* NULL: none, and none later */
 };
 
 /* All that comes before attaching. 0, or a negative errno that was logged as a sentence with the fix; nothing is left behind then.
@@ -96,6 +103,13 @@ int capture_open(const struct config *config, const struct capture_selection *se
 unsigned capture_lanes(const struct capture *capture);
 /* The lane's frames have passed the filter expression in XDP; else, after capture_attach(), the lane is to run it. */
 bool capture_filters(const struct capture *capture, unsigned lane);
+/* How the lane's flow table asks for what was cut off (--flow-cutoff). False: there is no cutoff. */
+bool capture_cutoff(struct capture *capture, unsigned lane, struct cutoff *cutoff);
+/* Other rules come into force, on all interfaces, each frame sees the old ones or the new ones. 0, or a negative errno: the old ones
+ * stay. Only if there were rules at the start. */
+int capture_set_rules(struct capture *capture, const struct rules_set *rules);
+/* Only with --sample. */
+void capture_set_sample(struct capture *capture, uint32_t sample);
 /* The source of a lane, never NULL; the caller closes it by its ops, before capture_close(). */
 struct source *capture_source(struct capture *capture, unsigned lane);
 void capture_place(const struct capture *capture, unsigned lane, struct capture_place *place);

@@ -16,6 +16,7 @@
 #include "log.h"
 #include "phc.h"
 
+#define SNAPLEN_LEAST 256 /* bytes of a frame that are copied whatever --snaplen says: addresses, options, what DNS and QUIC begin with */
 #define BIND_WAIT_US 2000000 /* for a queue that is taken */
 #define BIND_STEP_US 10000
 
@@ -68,7 +69,19 @@ static int interface_load_filter(struct capture_interface *interface, struct xdp
 		snprintf(interface->filter_why, sizeof(interface->filter_why), "%.190s", why);
 		options->filter = NULL;
 	}
+	/* XDP would cut off flows by packets that the filter does not want, and count those. */
+	if (selection->filter && options->cutoff_bytes) {
+		log_error("%s: --flow-cutoff needs the filter in XDP, and that cannot be: %s; leave one of them out",
+			interface_name(interface), interface->filter_why);
+		return -EOPNOTSUPP;
+	}
 	return xdp_load(options, &interface->xdp, why, 256);
+}
+
+/* Headers stay whole: the lanes work on what is copied, and the pcap is cut to what was asked for in any case. */
+static uint32_t snaplen_before_copy(uint32_t snaplen)
+{
+	return !snaplen || snaplen > SNAPLEN_LEAST ? snaplen : SNAPLEN_LEAST;
 }
 
 static int interface_load(struct capture *capture, struct capture_interface *interface, bool hw_timestamp, bool hw_vlan)
@@ -85,6 +98,12 @@ static int interface_load(struct capture *capture, struct capture_interface *int
 		.frags = interface->frags,
 		.hw_timestamp = hw_timestamp,
 		.hw_vlan = hw_vlan,
+		.rules = capture->selection.rules,
+		.sample = capture->sample,
+		.cutoff_bytes = capture->config->flow_cutoff,
+		.key_vlan = capture->config->key_vlan,
+		.max_flows = capture->config->max_flows,
+		.snaplen = snaplen_before_copy(capture->config->snaplen),
 	};
 	char why[256] = "";
 	int err = interface_load_filter(interface, &options, &capture->selection, why);

@@ -53,6 +53,12 @@ struct capture {
 	struct capture_queue queue[CAPTURE_QUEUES_MAX];
 	unsigned lanes;              /* queues * fanout, once the sources are there */
 	struct afxdp_source *source; /* [lanes] */
+	struct capture_cutoff {
+		const struct capture *capture;
+		const struct capture_interface *interface;
+		struct cutoff_counts *per_cpu; /* room for one look */
+	} cutoff[CAPTURE_LANES_MAX]; /* with --flow-cutoff */
+	uint32_t sample; /* as it is now; what a program begins with */
 	int cpu[CAPTURE_LANES_MAX];
 	struct live_clock clock;
 	bool attached, ended, clock_said;

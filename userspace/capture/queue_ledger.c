@@ -27,9 +27,13 @@ void queue_ledger_settle(struct capture_queue_report *report, const struct queue
 	uint64_t no_buffer = zerocopy ? 0 : sg ? counts->rx_dropped : less(counts->rx_dropped, counts->fill_ring_empty);
 	uint64_t left = program->packets[XDP_VERDICT_CAPTURED];
 
-	report->filtered = program->packets[XDP_VERDICT_FILTERED];
+	report->denied = program->packets[XDP_VERDICT_DENIED];
+	report->unsampled = program->packets[XDP_VERDICT_UNSAMPLED];
+	report->filtered = program->packets[XDP_VERDICT_FILTERED] + report->denied + report->unsampled;
+	report->cut_off = program->packets[XDP_VERDICT_CUT_OFF];
+	report->cut_off_bytes = program->bytes[XDP_VERDICT_CUT_OFF];
 	report->no_socket = program->packets[XDP_VERDICT_NO_SOCKET];
-	report->seen = left + report->filtered + report->no_socket;
+	report->seen = left + report->filtered + report->cut_off + report->no_socket;
 	report->bytes = 0;
 	for (unsigned i = 0; i < XDP_VERDICT_COUNT; i++)
 		report->bytes += program->bytes[i];

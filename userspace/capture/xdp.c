@@ -13,24 +13,13 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "flowlane.skel.h"
 #include "translate.h"
 #include "xdp_link.h"
+#include "xdp_private.h"
 
 #ifndef BPF_F_XDP_DEV_BOUND_ONLY
 #define BPF_F_XDP_DEV_BOUND_ONLY (1U << 6) /* Linux 6.3 */
 #endif
-
-struct xdp {
-	struct flowlane_bpf *skeleton;
-	struct bpf_program *program; /* the one of the four that is loaded */
-	unsigned ifindex;
-	unsigned fanout;
-	unsigned queues;
-	int link;                     /* -1: not attached */
-	unsigned cpus;                /* values of a per-CPU map */
-	struct xdp_counters *per_cpu; /* [cpus]; where the kernel puts them */
-};
 
 /* The first complaint of libbpf while a program is loaded: what the user can be told. Control thread only. */
 static char complaint[256];
@@ -79,7 +68,7 @@ static int xdp_configure(struct xdp *xdp, const struct xdp_load_options *options
 		err = bpf_map__set_max_entries(skeleton->maps.xsks, options->queues * options->fanout);
 	if (!err)
 		err = bpf_map__set_max_entries(skeleton->maps.counters, options->queues);
-	return err;
+	return err ? err : xdp_select_configure(xdp, options);
 }
 
 /* Opens and loads it; the filter takes its place in it meanwhile. */
@@ -105,6 +94,8 @@ static int xdp_load_skeleton(struct xdp *xdp, const struct xdp_load_options *opt
 		err = flowlane_bpf__load(xdp->skeleton);
 	xdp_link_function(NULL, 0);
 	free(function);
+	if (!err)
+		err = xdp_select_start(xdp, options);
 	if (err)
 		snprintf(why, why_bytes, "%s", complaint);
 	return err;
@@ -138,6 +129,7 @@ void xdp_unload(struct xdp *xdp)
 		return;
 	xdp_detach(xdp);
 	flowlane_bpf__destroy(xdp->skeleton);
+	xdp_select_free(xdp);
 	free(xdp->per_cpu);
 	free(xdp);
 }
@@ -160,6 +152,14 @@ int xdp_attach(struct xdp *xdp, bool generic)
 	return 0;
 }
 
+/* An RCU grace period, and with it every poll of a NIC that began before: each ends with flushing its redirects to the rings. Where it
+ * is not allowed (nohz_full CPUs), some time must do. */
+void xdp_wait_for_program(void)
+{
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+		usleep(20000);
+}
+
 void xdp_detach(struct xdp *xdp)
 {
 	if (xdp->link < 0)
@@ -167,10 +167,7 @@ void xdp_detach(struct xdp *xdp)
 	bpf_link_detach(xdp->link);
 	close(xdp->link);
 	xdp->link = -1;
-	/* Waits for an RCU grace period, and with it for every poll of a NIC that began before: each ends with flushing its
-	 * redirects to the rings. Where it is not allowed (nohz_full CPUs), some time must do. */
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
-		usleep(20000);
+	xdp_wait_for_program();
 }
 
 int xdp_read_counters(const struct xdp *xdp, unsigned queue, struct xdp_counters *counters)

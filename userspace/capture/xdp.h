@@ -9,6 +9,7 @@
 #include "flowlane/abi.h"
 
 struct xdp;
+struct rules_set;
 
 struct xdp_load_options {
 	const char *interface;
@@ -23,6 +24,12 @@ struct xdp_load_options {
 	bool hw_timestamp, hw_vlan;        /* ask the driver: native mode only, and not every driver can */
 	const struct classic_insn *filter; /* what it does not match is not captured; NULL: all is */
 	unsigned filter_count;
+	const struct rules_set *rules; /* the first ones; NULL: none, and none later */
+	uint32_t sample;               /* one flow in so many; 0: all, and no other number later */
+	uint64_t cutoff_bytes;         /* 0: no cutoff */
+	bool key_vlan;                 /* for the cutoff: what a flow is */
+	uint32_t max_flows;
+	uint32_t snaplen; /* frames are cut to so many bytes; 0: not */
 };
 
 /* 0, or a negative errno; `why` (of why_bytes) gets the loader's own words then, or what in the filter is not for the kernel. Nothing
@@ -37,6 +44,20 @@ int xdp_set_socket(struct xdp *xdp, unsigned queue, unsigned share, int fd);
 int xdp_attach(struct xdp *xdp, bool generic);
 /* When this returns no CPU is in the program any more, and all it redirected is in the rings. */
 void xdp_detach(struct xdp *xdp);
+
+/*
+ * Puts another set of rules beside the one in force, and in its place: no frame sees a part of each, or none. 0, or a negative errno: the
+ * old ones stay in force.
+ */
+int xdp_rules_prepare(struct xdp *xdp, const struct rules_set *set);
+void xdp_rules_commit(struct xdp *xdp);
+
+void xdp_set_sample(struct xdp *xdp, uint32_t sample);
+
+/* What was not captured of a flow. Any thread; per_cpu: room for xdp_cpus(). Times are CLOCK_MONOTONIC. */
+unsigned xdp_cpus(const struct xdp *xdp);
+bool xdp_cutoff_get(const struct xdp *xdp, const struct cutoff_key *key, bool take, struct cutoff_counts *per_cpu,
+	struct cutoff_counts *counts);
 
 /* Sum over the CPUs. 0 or a negative errno; -ENOENT: xdp is NULL, for nothing was loaded. */
 int xdp_read_counters(const struct xdp *xdp, unsigned queue, struct xdp_counters *counters);

@@ -11,6 +11,7 @@
 enum option_kind {
 	OPTION_FLAG,    /* bool: --name, --no-name, --name=yes|no */
 	OPTION_NUMBER,  /* 10, 64k (thousands), 4Mi (1024 * 1024) */
+	OPTION_PART,    /* 1/N; stored as N */
 	OPTION_SECONDS, /* 60 or 0.25; stored in nanoseconds */
 	OPTION_WORD,    /* one of `words` */
 	OPTION_PATH,

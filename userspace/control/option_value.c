@@ -30,6 +30,10 @@ const char *option_takes(const struct option_spec *spec, char *text, size_t size
 		snprintf(text, size, "a whole number from %" PRIu64 " to %" PRIu64 "%s%s", spec->min, spec->max,
 			spec->unit ? " " : "", spec->unit ? spec->unit : "");
 		break;
+	case OPTION_PART:
+		snprintf(text, size, "1/N with N from %" PRIu64 " to %" PRIu64 "%s%s", spec->min, spec->max, spec->unit ? ", " : "",
+			spec->unit ? spec->unit : "");
+		break;
 	case OPTION_SECONDS:
 		snprintf(text, size, "seconds from %" PRIu64 " to %" PRIu64 ", such as 60 or 0.25", spec->min, spec->max);
 		break;
