@@ -22,11 +22,11 @@ struct config {
 	/* input */
 	char **read_files; /* "-" is standard input */
 	unsigned read_files_count;
-	char *filter;   /* pcap-filter(7) expression, NULL: none */
+	char *filter;         /* pcap-filter(7) expression, NULL: none */
 	char *prefilter;      /* file of rules; NULL: none */
 	uint32_t sample;      /* N of 1/N: take one flow in N; 0: all */
 	uint64_t flow_cutoff; /* bytes of a flow, after which its packets are only counted; 0: never */
-	uint64_t count; /* stop after so many packets that passed the filter; 0: no limit */
+	uint64_t count;       /* stop after so many packets that passed the filter; 0: no limit */
 
 	/* live input */
 	char **interfaces;

@@ -28,6 +28,7 @@ enum field_type {
 	FIELD_VLAN,      /* uint16_t, null if FLOW_VLAN_NONE */
 	FIELD_TUNNEL,    /* uint32_t, null if 0 */
 	FIELD_END,       /* uint8_t enum flow_end */
+	FIELD_BOOL,      /* uint8_t: true, false */
 	FIELD_TYPE_COUNT,
 };
 
@@ -39,11 +40,17 @@ struct field {
 	uint16_t companion;
 };
 
-/* The first FIELDS_BASE rows are the user's; those behind appear with --extended. */
-#define FIELDS_BASE 21
-#define FIELDS_MAX  48
+/* The first FIELDS_BASE rows are the user's; those behind appear with --extended, the last two with --flow-cutoff and --sample. */
+#define FIELDS_BASE   21
+#define FIELDS_SELECT 2
+#define FIELDS_MAX    48
 extern const struct field flow_fields[];
 extern const unsigned flow_fields_count;
+
+enum fields_extra { FIELDS_EXTENDED = 1 << 0, FIELDS_CUT_OFF = 1 << 1, FIELDS_SAMPLE = 1 << 2 };
+
+/* The rows that an export has, in order; how many. extras: enum fields_extra. */
+unsigned fields_choose(unsigned extras, const struct field *rows[FIELDS_MAX]);
 
 /*
  * One one-way record as the flow-models formats have it (csv_flow, binary; pipe and nfcapd say the same and more). Its first 21

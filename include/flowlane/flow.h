@@ -99,7 +99,8 @@ struct flow_record {
 	struct rtt_leg_stat leg[RTT_LEG_COUNT];
 	uint8_t tcp_flags[2]; /* OR of all */
 	uint8_t first_dir;    /* dir of the first packet */
-	uint8_t unused[5];
+	uint8_t cut_off;      /* 1: some packets were counted only (--flow-cutoff); the totals have them */
+	uint32_t sample;      /* N: one flow in N was taken */
 };
 _Static_assert(sizeof(struct flow_record) == 176, "no hidden padding: the spool writes it as it is");
 

@@ -11,10 +11,14 @@
 #include "flowlane/verdict.h"
 
 struct ledger {
-	uint64_t packets_read;   /* by this lane; with several lanes on a file: only those this lane is accountable for */
-	uint64_t bytes_read;     /* wire length of those */
-	uint64_t dropped_filter; /* did not match the filter expression */
-	uint64_t dropped_own;    /* live: of the connection over which this process streams packets to a collector */
+	uint64_t packets_read;     /* by this lane; with several lanes on a file: only those this lane is accountable for */
+	uint64_t bytes_read;       /* wire length of those */
+	uint64_t dropped_filter;   /* did not match the filter expression */
+	uint64_t dropped_rules;    /* files: denied by the rules; live, here and below, the XDP program has counted them */
+	uint64_t dropped_sample;   /* files: of a flow that is not in the sample */
+	uint64_t cut_off;          /* files: of a flow that has had its bytes */
+	uint64_t cut_off_recorded; /* of these, and those that XDP cut off: in records of flows */
+	uint64_t dropped_own;      /* live: of the connection over which this process streams packets to a collector */
 	uint64_t verdicts[VERDICT_COUNT];
 
 	uint64_t flows_created;

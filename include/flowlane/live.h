@@ -21,6 +21,7 @@ enum flow_flag {
 	FLOW_FIRST_B = 1 << 1,     /* the first packet was sent by B */
 	FLOW_APP_PENDING = 1 << 2, /* app_id and hot.pending_tick hold an unanswered request */
 	FLOW_SPIN = 1 << 3,        /* QUIC: last spin bit */
+	FLOW_CUT_OFF = 1 << 5,     /* some of its packets were counted only (--flow-cutoff) */
 	FLOW_QUIC = 1 << 4,        /* QUIC: a long header was seen, so short headers carry a spin bit */
 };
 

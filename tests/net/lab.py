@@ -23,7 +23,7 @@ SKIP = 77
 TIMEOUT_SECS = 60
 SHORT = os.environ.get("FLOWLANE_NET_SHORT") == "1"
 CPUS = sorted(os.sched_getaffinity(0))
-LOSSES = "filtered", "no_socket", "rx_ring_full", "fill_ring_empty", "refused"  # of a queue; with `received` they are all of `seen`
+LOSSES = "filtered", "cut_off", "no_socket", "rx_ring_full", "fill_ring_empty", "refused"  # of a queue; with `received` they are all of `seen`
 
 numbers = itertools.count()
 made = []

@@ -66,7 +66,7 @@ class Metrics(lab.Lab):
         self.assertEqual(total("flows_created_total"), total("flows_ended_total") + total("flows_alive"))
         self.assertEqual(total("queue_seen_total"), generated["sent"])
         self.assertEqual(total("queue_seen_total"), sum(total(f"queue_{part}") for part in (
-            "filtered_total", "no_socket_total", "received_total", "pending", "rx_ring_full_total", "fill_ring_empty_total", "refused_total")))
+            "filtered_total", "cut_off_total", "no_socket_total", "received_total", "pending", "rx_ring_full_total", "fill_ring_empty_total", "refused_total")))
         self.assertEqual(total("interface_info", 'mode="copy"'), 1)
         summary = self.stop_capture(run)
         self.assert_conserved(summary, generated["sent"])

@@ -380,7 +380,7 @@ static void filtered__when_lanes_share_a_file__then_counted_by_the_first_only(vo
 			.context = &result.kept };
 		struct core *core;
 		assert_int_equal(core_create(&options, &core), 0);
-		core_filtered(core, trace.frames, trace.count);
+		core_filtered(core, PREFILTER_EXPRESSION, trace.count, 8 * 54 + 1100);
 		core_drain(core);
 		const struct ledger *ledger = core_ledger(core);
 		assert_int_equal(ledger->dropped_filter, lane ? 0 : trace.count);

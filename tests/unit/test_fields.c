@@ -26,6 +26,7 @@ static const unsigned sizes[FIELD_TYPE_COUNT] = {
 	[FIELD_VLAN] = 2,
 	[FIELD_TUNNEL] = 4,
 	[FIELD_END] = 1,
+	[FIELD_BOOL] = 1,
 };
 
 static void flow_fields__when_read_in_order__then_the_users_come_first(void **state)

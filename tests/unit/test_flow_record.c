@@ -230,7 +230,8 @@ static void record__of_a_tcp_flow__then_all_that_tcp_knows(void **context)
 		assert_int_equal(record.leg[RTT_TO_SERVER].samples, 1);
 		assert_int_equal(record.leg[RTT_TO_CLIENT].samples, 2);
 		assert_int_equal(record.leg[RTT_TO_CLIENT].ewma, rtt_ewma(TICKS_US(5000), TICKS_US(10000)));
-		assert_memory_equal(record.unused, "\0\0\0\0\0", 5);
+		assert_int_equal(record.cut_off, 0);
+		assert_int_equal(record.sample, 0);
 	}
 }
 

@@ -369,7 +369,8 @@ static void json__when_live__then_stages_before_the_lanes(void **state)
 		"0,\n "
 		"       \"received\": 1000,\n        \"rx_ring_full\": 6,\n        \"fill_ring_empty\": 0,\n        \"invalid\": "
 		"0,\n   "
-		"     \"refused\": 4,\n        \"too_long\": 0,\n        \"bytes\": 64640\n",
+		"     \"refused\": 4,\n        \"too_long\": 0,\n        \"bytes\": 64640,\n        \"denied\": 0,\n        "
+		"\"unsampled\": 0,\n        \"cut_off\": 0,\n",
 		"\"queue\": 1,\n        \"lanes\": 0,\n        \"seen\": 5,\n        \"filtered\": 0,\n        \"no_socket\": 5,\n",
 		"\"oneway_flows_ratio\": 0.7500\n  },\n",
 		"\"ts_source\": \"xdp\",\n",

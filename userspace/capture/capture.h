@@ -48,12 +48,12 @@ struct capture_place {
 struct capture_queue_report {
 	unsigned interface; /* index of capture_report.interface */
 	unsigned queue;
-	unsigned lanes;        /* 0: a queue without a socket, which nevertheless received (no_socket) */
-	uint64_t seen;         /* by the XDP program */
-	uint64_t filtered;     /* not wanted ... */
-	uint64_t denied;       /* ... of these: by the rules */
-	uint64_t unsampled;    /* ... of these: because its flow is not in the sample */
-	uint64_t cut_off;      /* its flow has had its bytes; counted, and in the flow's record */
+	unsigned lanes;     /* 0: a queue without a socket, which nevertheless received (no_socket) */
+	uint64_t seen;      /* by the XDP program */
+	uint64_t filtered;  /* not wanted ... */
+	uint64_t denied;    /* ... of these: by the rules */
+	uint64_t unsampled; /* ... of these: because its flow is not in the sample */
+	uint64_t cut_off;   /* its flow has had its bytes; counted, and in the flow's record */
 	uint64_t cut_off_bytes;
 	uint64_t no_socket;    /* the queue has no socket */
 	uint64_t received;     /* handed to the lanes */

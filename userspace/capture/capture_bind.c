@@ -16,7 +16,8 @@
 #include "log.h"
 #include "phc.h"
 
-#define SNAPLEN_LEAST 256 /* bytes of a frame that are copied whatever --snaplen says: addresses, options, what DNS and QUIC begin with */
+#define SNAPLEN_LEAST                                                                                                              \
+	256 /* bytes of a frame that are copied whatever --snaplen says: addresses, options, what DNS and QUIC begin with */
 #define BIND_WAIT_US 2000000 /* for a queue that is taken */
 #define BIND_STEP_US 10000
 

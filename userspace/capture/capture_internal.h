@@ -57,8 +57,8 @@ struct capture {
 		const struct capture *capture;
 		const struct capture_interface *interface;
 		struct cutoff_counts *per_cpu; /* room for one look */
-	} cutoff[CAPTURE_LANES_MAX]; /* with --flow-cutoff */
-	uint32_t sample; /* as it is now; what a program begins with */
+	} cutoff[CAPTURE_LANES_MAX];           /* with --flow-cutoff */
+	uint32_t sample;                       /* as it is now; what a program begins with */
 	int cpu[CAPTURE_LANES_MAX];
 	struct live_clock clock;
 	bool attached, ended, clock_said;
@@ -84,6 +84,11 @@ int interface_attach(struct capture *capture, struct capture_interface *interfac
 /* Its lanes look at their rings from now on, or for the last time. */
 void interface_set_phase(struct capture_interface *interface, enum afxdp_phase phase);
 void interface_close(struct capture *capture, struct capture_interface *interface);
+
+/* --- capture_select.c ------------------------------------------------------------------------------------------------------- */
+
+/* What each lane asks the program's maps with, if there is a cutoff. */
+int capture_open_cutoff(struct capture *capture);
 
 /* --- capture_cpus.c ------------------------------------------------------------------------------------------------------------ */
 

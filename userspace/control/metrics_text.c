@@ -69,6 +69,12 @@ static void put_lane_kinds(const struct lanes_report *report, FILE *out)
 	for (unsigned lane = 0; lane < report->lanes; lane++)
 		fprintf(out, "flowlane_drops_total{lane=\"%u\",reason=\"filter\"} %" PRIu64 "\n", lane,
 			report->lane[lane].ledger.dropped_filter);
+	for (unsigned lane = 0; lane < report->lanes; lane++) {
+		const struct ledger *ledger = &report->lane[lane].ledger;
+		fprintf(out, "flowlane_drops_total{lane=\"%u\",reason=\"rules\"} %" PRIu64 "\n", lane, ledger->dropped_rules);
+		fprintf(out, "flowlane_drops_total{lane=\"%u\",reason=\"sample\"} %" PRIu64 "\n", lane, ledger->dropped_sample);
+		fprintf(out, "flowlane_drops_total{lane=\"%u\",reason=\"cut_off\"} %" PRIu64 "\n", lane, ledger->cut_off);
+	}
 	put_verdicts(report, "drops_total", "reason", VERDICT_FIRST_DROP, VERDICT_COUNT, out);
 	put_family(out, "flows_ended_total", "counter", "Flows that left the table.");
 	for (unsigned lane = 0; lane < report->lanes; lane++) {
@@ -122,6 +128,7 @@ static void put_queues(const struct capture_report *capture, FILE *out)
 		{ "queue_seen_total", "counter", "Frames that the XDP program saw.", QUEUE(seen) },
 		{ "queue_bytes_total", "counter", "Their bytes.", QUEUE(bytes) },
 		{ "queue_filtered_total", "counter", "Frames not wanted.", QUEUE(filtered) },
+		{ "queue_cut_off_total", "counter", "Frames of flows that are cut off: counted only.", QUEUE(cut_off) },
 		{ "queue_no_socket_total", "counter", "Frames passed to the host: the queue has no socket.", QUEUE(no_socket) },
 		{ "queue_received_total", "counter", "Frames handed to the lanes.", QUEUE(received) },
 		{ "queue_pending", "gauge", "Frames on their way to a lane.", QUEUE(pending) },

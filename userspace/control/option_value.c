@@ -231,6 +231,9 @@ int option_set(struct options *options, const struct option_spec *spec, const ch
 	case OPTION_NUMBER:
 		understood = option_parse_number(text, &value);
 		break;
+	case OPTION_PART:
+		understood = !strncmp(text, "1/", 2) && option_parse_number(text + 2, &value);
+		break;
 	case OPTION_SECONDS:
 		understood = option_parse_seconds(text, &value);
 		break;
@@ -238,7 +241,7 @@ int option_set(struct options *options, const struct option_spec *spec, const ch
 	option_takes(spec, takes, sizeof(takes));
 	if (!understood)
 		return option_fail(options, "%s: '%s' is not understood; it takes %s", where, text, takes);
-	if (spec->kind == OPTION_NUMBER && (value < spec->min || value > spec->max))
+	if ((spec->kind == OPTION_NUMBER || spec->kind == OPTION_PART) && (value < spec->min || value > spec->max))
 		return option_fail(options, "%s: %s is out of range; it takes %s", where, text, takes);
 	if (spec->kind == OPTION_SECONDS && value > spec->max * NS_PER_S)
 		return option_fail(options, "%s: %s is out of range; it takes %s", where, text, takes);
@@ -271,6 +274,12 @@ const char *option_get(const struct options *options, const struct option_spec *
 		return "";
 	case OPTION_NUMBER:
 		snprintf(text, 32, "%" PRIu64, load(options, spec) / scale);
+		return text;
+	case OPTION_PART:
+		value = load(options, spec);
+		if (!value)
+			return "";
+		snprintf(text, 32, "1/%" PRIu64, value);
 		return text;
 	case OPTION_SECONDS:
 		value = load(options, spec);

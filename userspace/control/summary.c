@@ -53,6 +53,31 @@ static unsigned print_verdicts(FILE *out, const struct ledger *ledger, unsigned 
 	return printed;
 }
 
+static uint64_t summary_not_wanted(const struct ledger *ledger)
+{
+	return ledger->dropped_filter + ledger->dropped_rules + ledger->dropped_sample + ledger->cut_off + ledger->dropped_own;
+}
+
+static void print_selected(FILE *out, const struct ledger *ledger)
+{
+	const struct {
+		const char *label;
+		uint64_t count;
+	} rows[] = {
+		{ "  filtered out:", ledger->dropped_filter },
+		{ "  denied:", ledger->dropped_rules },
+		{ "  not in sample:", ledger->dropped_sample },
+		{ "  cut off:", ledger->cut_off },
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (!rows[i].count)
+			continue;
+		print_label(out, rows[i].label);
+		fprintf(out, "%" PRIu64 "\n", rows[i].count);
+	}
+}
+
 static void print_packets(FILE *out, const struct ledger *ledger)
 {
 	uint64_t decoded = summary_packets_decoded(ledger), in_flows = ledger->verdicts[VERDICT_FLOW];
@@ -66,18 +91,14 @@ static void print_packets(FILE *out, const struct ledger *ledger)
 		fprintf(out, "%" PRIu64, decoded - in_flows);
 		print_end(out, print_verdicts(out, ledger, VERDICT_FIRST_NOFLOW, VERDICT_FIRST_DROP, 0));
 	}
-	if (ledger->dropped_filter) {
-		print_label(out, "  filtered out:");
-		fprintf(out, "%" PRIu64 "\n", ledger->dropped_filter);
-	}
+	print_selected(out, ledger);
 	if (ledger->dropped_own) {
 		print_label(out, "  own stream:");
 		fprintf(out, "%" PRIu64 " (of the connection to the collector)\n", ledger->dropped_own);
 	}
-	uint64_t not_decoded = ledger->packets_read - ledger->dropped_filter - ledger->dropped_own - decoded;
-	if (not_decoded) {
+	if (ledger->packets_read - summary_not_wanted(ledger) > decoded) {
 		print_label(out, "  not decoded:");
-		fprintf(out, "%" PRIu64, not_decoded);
+		fprintf(out, "%" PRIu64, ledger->packets_read - summary_not_wanted(ledger) - decoded);
 		print_end(out, print_verdicts(out, ledger, VERDICT_FIRST_DROP, VERDICT_COUNT, 0));
 	}
 	if (ledger->fragments_unmatched) {

@@ -25,6 +25,8 @@ const char *summary_ts_source(const struct lanes_report *report);
 double summary_oneway_ratio(const struct lanes_report *report);
 /* Live: packets that were lost before a lane got them; 0 for files. */
 uint64_t summary_lost(const struct lanes_report *report);
+/* Packets of flows that were cut off, and are in no record: live, no lane had the flow when it ended. */
+uint64_t summary_unclaimed(const struct lanes_report *report);
 /* The stages in front of the lanes. */
 void summary_print_capture(const struct lanes_report *report, FILE *out);
 /* The sensors whose streams were taken. */

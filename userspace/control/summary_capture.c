@@ -44,6 +44,15 @@ uint64_t summary_lost(const struct lanes_report *report)
 	return lost;
 }
 
+uint64_t summary_unclaimed(const struct lanes_report *report)
+{
+	uint64_t cut_off = report->total.cut_off;
+
+	for (unsigned i = 0; i < report->capture.queues; i++)
+		cut_off += report->capture.queue[i].cut_off;
+	return cut_off - report->total.cut_off_recorded;
+}
+
 static void print_queue(const struct capture_queue_report *queue, FILE *out)
 {
 	const struct {
@@ -51,6 +60,7 @@ static void print_queue(const struct capture_queue_report *queue, FILE *out)
 		uint64_t count;
 	} parts[] = {
 		{ "not wanted", queue->filtered },
+		{ "cut off", queue->cut_off },
 		{ "no socket", queue->no_socket },
 		{ "LOST, RX ring full", queue->rx_ring_full },
 		{ "LOST, no free buffer", queue->fill_ring_empty },

@@ -33,6 +33,12 @@ static void put_ledger(struct json *json, const struct ledger *ledger)
 	json_number(json, "filter", ledger->dropped_filter);
 	if (ledger->dropped_own)
 		json_number(json, "own_stream", ledger->dropped_own);
+	if (ledger->dropped_rules)
+		json_number(json, "rules", ledger->dropped_rules);
+	if (ledger->dropped_sample)
+		json_number(json, "sample", ledger->dropped_sample);
+	if (ledger->cut_off)
+		json_number(json, "cut_off", ledger->cut_off);
 	put_verdicts(json, ledger, VERDICT_FIRST_DROP, VERDICT_COUNT);
 	json_close(json, '}');
 	json_number(json, "flows_created", ledger->flows_created);
@@ -144,6 +150,10 @@ static void put_queue(struct json *json, const struct capture_report *capture, c
 	json_number(json, "refused", queue->refused);
 	json_number(json, "too_long", queue->too_long);
 	json_number(json, "bytes", queue->bytes);
+	json_number(json, "denied", queue->denied);
+	json_number(json, "unsampled", queue->unsampled);
+	json_number(json, "cut_off", queue->cut_off);
+	json_number(json, "cut_off_bytes", queue->cut_off_bytes);
 	json_close(json, '}');
 }
 
@@ -185,6 +195,31 @@ static void put_alerts(struct json *json, const struct alert_report *alerts)
 	json_close(json, '}');
 }
 
+/* What was asked for by --prefilter, --sample, --flow-cutoff, and came of it; only if one of them was. */
+static void put_selection(struct json *json, const struct summary *summary)
+{
+	const struct config *config = summary->config;
+	const struct lanes_report *report = summary->report;
+
+	if (!config->prefilter && !config->sample && !config->flow_cutoff)
+		return;
+	json_open(json, "selection", '{');
+	if (config->prefilter) {
+		json_number(json, "rules", report->rules);
+		json_number(json, "rules_replaced", report->rules_replaced);
+	}
+	if (config->sample) {
+		json_number(json, "sample_factor", report->sample);
+		json_bool(json, "sample_changed", report->sample_changed);
+	}
+	if (config->flow_cutoff) {
+		json_number(json, "flow_cutoff_bytes", config->flow_cutoff);
+		json_number(json, "cut_off_in_records", report->total.cut_off_recorded);
+		json_number(json, "cut_off_unclaimed", summary_unclaimed(report));
+	}
+	json_close(json, '}');
+}
+
 void summary_print_json(const struct summary *summary, FILE *out)
 {
 	const struct lanes_report *report = summary->report;
@@ -206,6 +241,7 @@ void summary_print_json(const struct summary *summary, FILE *out)
 		summary_put_streams(&json, &report->streams);
 	else if (report->live)
 		put_capture(&json, report);
+	put_selection(&json, summary);
 	json_number(&json, "rtt_ambiguous", report->total.rtt_ambiguous);
 	json_number(&json, "rtt_unqueued", report->total.rtt_unqueued);
 	if (report->alerts.enabled)

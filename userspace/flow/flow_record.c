@@ -43,6 +43,7 @@ void flow_record_fill(struct flow_record *record, const struct flow *flow, enum 
 	record->end_ns = end_ns;
 	record->tos = flow->tos;
 	record->first_dir = (flow->flags & FLOW_FIRST_B) != 0;
+	record->cut_off = (flow->flags & FLOW_CUT_OFF) != 0;
 	record->first_ns = flow->first_ns;
 	record->last_ns = flow->last_ns;
 	for (unsigned dir = 0; dir < 2; dir++) {

@@ -7,6 +7,7 @@
 #include "arena.h"
 #include "counters.h"
 #include "flow_bucket.h"
+#include "flow_cutoff.h"
 #include "flow_identity.h"
 #include "flow_record.h"
 #include "flow_slab.h"
@@ -40,6 +41,8 @@ struct flow_table {
 	flow_records_fn *on_records;
 	void *context;
 	struct flow_ways *ways; /* NULL: no one-way records */
+	const uint32_t *sample;
+	const struct cutoff *cutoff; /* NULL: nothing is cut off */
 	unsigned records_count;
 	struct flow_record records[RECORDS_BATCH];
 };
@@ -93,6 +96,8 @@ int flow_table_create(const struct flow_table_options *options, struct flow_tabl
 	table->ledger = options->ledger;
 	table->on_records = options->on_records;
 	table->context = options->context;
+	table->cutoff = options->cutoff;
+	table->sample = options->sample;
 	table->buckets_count = buckets_for(table->max_flows);
 	table->buckets = arena_map((size_t)table->buckets_count * sizeof(struct bucket));
 	if (!table->buckets)
@@ -244,12 +249,14 @@ static void flow_table_flush(struct flow_table *table)
 	flow_ways_flush(table->ways);
 }
 
-static void flow_table_record(struct flow_table *table, const struct flow *flow, enum flow_end end, uint64_t end_ns)
+static void flow_table_record(struct flow_table *table, struct flow *flow, enum flow_end end, uint64_t end_ns)
 {
+	counter_add(&table->ledger->cut_off_recorded, flow_cutoff_take(table->cutoff, table->ways, flow));
 	if (table->records_count == RECORDS_BATCH)
 		flow_table_flush(table);
 	struct flow_record *record = &table->records[table->records_count++];
 	flow_record_fill(record, flow, end, end_ns);
+	record->sample = table->sample ? __atomic_load_n(table->sample, __ATOMIC_RELAXED) : 0;
 	if (table->ways)
 		flow_ways_end(table->ways, flow, record);
 	if (end != FLOW_ALIVE)
@@ -426,6 +433,8 @@ struct flow *flow_table_get(struct flow_table *table, const struct packet *packe
 	if (slot == FLOW_SLOT_NONE)
 		return flow_table_insert(table, packet);
 	struct flow *flow = flow_at(table, slot);
+	if (table->cutoff && flow_is_over(flow, packet, table->timeout_ns))
+		flow_cutoff_refresh(table->cutoff, flow);
 	if (flow_is_over(flow, packet, table->timeout_ns))
 		flow_table_restart(table, flow, packet, FLOW_END_TIMEOUT);
 	return flow;
@@ -466,6 +475,8 @@ void flow_table_expire(struct flow_table *table, uint64_t now_ns)
 			if (!flow->key_tail)
 				continue; /* freed in the meantime */
 			uint64_t patience_ns = flow_table_patience_ns(table, flow);
+			if (table->cutoff && now_ns > flow->last_ns && now_ns - flow->last_ns > patience_ns)
+				flow_cutoff_refresh(table->cutoff, flow);
 			if (now_ns > flow->last_ns && now_ns - flow->last_ns > patience_ns) {
 				hashes[over] = flow_hash(table, flow);
 				ends_ns[over] = flow_deadline_ns(flow, patience_ns);
@@ -488,6 +499,7 @@ static void slab_drain(struct flow_table *table, struct slab *slab, uint64_t now
 		struct flow *flow = (struct flow *)(slab->start + i * slab->entry_bytes);
 		if (!flow->key_tail)
 			continue;
+		flow_cutoff_refresh(table->cutoff, flow);
 		/* The wheel may not have come to it yet; whether it had timed out does not depend on that. */
 		if (now_ns > flow->last_ns && now_ns - flow->last_ns > table->timeout_ns) {
 			flow_table_record(table, flow, FLOW_END_TIMEOUT, flow_deadline_ns(flow, table->timeout_ns));

@@ -16,6 +16,7 @@
 
 #include <stdint.h>
 
+#include "flowlane/cutoff.h"
 #include "flowlane/ledger.h"
 #include "flowlane/live.h"
 #include "flowlane/packet.h"
@@ -38,6 +39,8 @@ struct flow_table_options {
 	flow_records_fn *on_records;
 	void *context;
 	const struct flow_ways_options *ways; /* NULL: no one-way records */
+	const uint32_t *sample;               /* N: one flow in N is taken; relaxed atomic; NULL: all */
+	const struct cutoff *cutoff;          /* what else was counted of a flow; NULL: nothing */
 };
 
 struct flow_table_sizes {

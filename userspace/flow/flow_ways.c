@@ -198,6 +198,20 @@ void flow_ways_cut(struct flow_ways *ways, const struct flow *flow, struct flow_
 	}
 }
 
+void flow_ways_cut_off(struct flow_ways *ways, const struct flow *flow, unsigned dir, uint64_t last_ns)
+{
+	struct flow_extra *extra = flow_ways_extra(ways, flow, flow_proto(flow) == TCP_PROTO);
+
+	if (!extra->pieces[dir]) { /* none of this direction's packets was captured: what they looked like nobody knows */
+		const struct frame frame = { .ts_ns = last_ns, .link = LINK_RAW };
+		const struct packet packet = { .frame = &frame, .dir = (uint8_t)dir, .vlan = FLOW_VLAN_NONE };
+		flow_ways_begin(flow, extra, &packet);
+		extra->base_packets[dir] = flow_ways_packets(flow, dir);
+	}
+	if (last_ns > extra->last_ns[dir])
+		extra->last_ns[dir] = last_ns;
+}
+
 void flow_ways_reset(struct flow_ways *ways, const struct flow *flow)
 {
 	if (ways)

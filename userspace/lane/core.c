@@ -97,6 +97,8 @@ int core_create(const struct core_options *options, struct core **result)
 		.on_records = options->on_records,
 		.context = options->context,
 		.ways = options->on_ways || options->on_pieces ? &ways : NULL,
+		.cutoff = options->cutoff,
+		.sample = options->sample,
 	};
 	err = decoder_create(&decode, &core->decoder);
 	if (!err)
@@ -392,26 +394,35 @@ void core_run(struct core *core, const struct frame *frames, unsigned n)
 }
 
 /* Frames that were taken, but never decoded. */
-static void core_left_out(struct core *core, const struct frame *frames, unsigned n, uint64_t *reason)
+static void core_left_out(struct core *core, unsigned n, uint64_t bytes, uint64_t *reason)
 {
-	uint64_t bytes = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		bytes += frames[i].wire_len;
 	counter_add(&core->ledger.packets_read, n);
 	counter_add(&core->ledger.bytes_read, bytes);
 	counter_add(reason, n);
 }
 
-void core_filtered(struct core *core, const struct frame *frames, unsigned n)
-{
-	if (core->lane == 0)
-		core_left_out(core, frames, n, &core->ledger.dropped_filter);
-}
-
 void core_own(struct core *core, const struct frame *frames, unsigned n)
 {
-	core_left_out(core, frames, n, &core->ledger.dropped_own);
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		bytes += frames[i].wire_len;
+	core_left_out(core, n, bytes, &core->ledger.dropped_own);
+}
+
+void core_filtered(struct core *core, enum prefilter_verdict reason, unsigned n, uint64_t bytes)
+{
+	struct ledger *ledger = &core->ledger;
+	uint64_t *const counters[PREFILTER_VERDICTS] = {
+		[PREFILTER_EXPRESSION] = &ledger->dropped_filter,
+		[PREFILTER_RULES] = &ledger->dropped_rules,
+		[PREFILTER_SAMPLE] = &ledger->dropped_sample,
+		[PREFILTER_CUTOFF] = &ledger->cut_off,
+	};
+
+	if (core->lane != 0 || !n)
+		return;
+	core_left_out(core, n, bytes, counters[reason]);
 }
 
 void core_idle(struct core *core, uint64_t now_ns)

@@ -15,6 +15,7 @@
 #include "flowlane/ledger.h"
 #include "flowlane/packet.h"
 #include "flow_table.h"
+#include "prefilter.h"
 
 /* Takes the RTT samples of a batch; called on the packet path. */
 typedef void rtt_samples_fn(void *context, const struct rtt_sample *samples, unsigned n);
@@ -38,6 +39,8 @@ struct core_options {
 	flow_ways_fn *on_ways;          /* NULL: not wanted */
 	flow_ways_fn *on_pieces;        /* NULL: not wanted */
 	core_packets_fn *on_packets;    /* NULL: not wanted */
+	const uint32_t *sample;         /* as in struct flow_table_options */
+	const struct cutoff *cutoff;    /* NULL: no flow is cut off */
 	struct anomaly_tap *tap;        /* of this lane; NULL: nobody looks for anomalies */
 	void *context;
 };
@@ -50,8 +53,8 @@ void core_destroy(struct core *core);                                    /* acce
 /* n <= FLOWLANE_BATCH frames, in the order of their capture. Packet path. */
 void core_run(struct core *core, const struct frame *frames, unsigned n);
 
-/* Counts frames that the filter kept out. */
-void core_filtered(struct core *core, const struct frame *frames, unsigned n);
+/* Counts frames that the prefilter kept out, for one reason. */
+void core_filtered(struct core *core, enum prefilter_verdict reason, unsigned n, uint64_t bytes);
 
 /* Counts frames of our own stream to a collector. */
 void core_own(struct core *core, const struct frame *frames, unsigned n);

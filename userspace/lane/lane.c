@@ -18,17 +18,19 @@
 static unsigned lane_filter(struct lane *lane, const struct frame *frames, unsigned n, struct frame *passed)
 {
 	uint64_t left = atomic_load_explicit(lane->left, memory_order_relaxed);
-	struct frame refused[FLOWLANE_BATCH];
-	unsigned kept = 0, out = 0;
+	unsigned count[PREFILTER_VERDICTS] = { 0 };
+	uint64_t bytes[PREFILTER_VERDICTS] = { 0 };
 
-	for (unsigned i = 0; i < n && kept < left; i++) {
-		if (filter_match(lane->filter, &frames[i]))
-			passed[kept++] = frames[i];
-		else
-			refused[out++] = frames[i];
+	for (unsigned i = 0; i < n && count[PREFILTER_WANTED] < left; i++) {
+		enum prefilter_verdict verdict = prefilter_run(&lane->prefilter, &frames[i]);
+		if (verdict == PREFILTER_WANTED)
+			passed[count[PREFILTER_WANTED]] = frames[i];
+		count[verdict]++;
+		bytes[verdict] += frames[i].wire_len;
 	}
-	core_filtered(lane->core, refused, out);
-	return kept;
+	for (unsigned i = PREFILTER_WANTED + 1; i < PREFILTER_VERDICTS; i++)
+		core_filtered(lane->core, (enum prefilter_verdict)i, count[i], bytes[i]);
+	return count[PREFILTER_WANTED];
 }
 
 /* Without those of our own stream to a collector. */
@@ -71,7 +73,7 @@ static void lane_batch(struct lane *lane, const struct frame *frames, unsigned n
 		n = lane_leave_out_own(lane, frames, n, others);
 		frames = others;
 	}
-	if (lane->filter) {
+	if (!prefilter_is_empty(&lane->prefilter)) {
 		n = lane_filter(lane, frames, n, passed);
 		frames = passed;
 	}

@@ -8,10 +8,10 @@
 #include <stdint.h>
 
 #include "core.h"
-#include "filter.h"
 #include "flowlane/sink.h"
 #include "flowlane/source.h"
 #include "own_traffic.h"
+#include "prefilter.h"
 
 #define LANE_SINKS_MAX 32
 #define LANE_NO_LIMIT  UINT64_MAX
@@ -27,7 +27,9 @@ struct lane {
 	unsigned number;
 	struct source *source;
 	struct core *core;
-	const struct filter *filter; /* NULL: all frames pass */
+	struct prefilter prefilter; /* which frames pass */
+	struct cutoff cutoff;       /* what else was counted, if it `cuts` */
+	bool cuts;
 	/* Frames to take at most. Files: this lane's own count, for each lane reads every frame. Live: one count for all lanes. */
 	atomic_uint_fast64_t *left;
 	atomic_uint_fast64_t own_left;

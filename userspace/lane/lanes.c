@@ -1,13 +1,11 @@
 /* Opens and closes the lanes of a run. lanes_run.c lets them run, lanes_report.c adds up what they did. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lanes_internal.h"
 #include "log.h"
 #include "pcap_source.h"
-#include "stream_expression.h"
 
 static int lanes_open_outputs(struct lanes *lanes, const struct source_info *info)
 {
@@ -100,6 +98,8 @@ static int lane_open_core(struct lanes *lanes, struct lane *lane)
 		.on_ways = wants(config, SINK_WAYS) ? lane_ways : NULL,
 		.on_pieces = wants(config, SINK_PIECES) ? lane_pieces : NULL,
 		.on_packets = wants(config, SINK_PACKETS) ? lane_packets : NULL,
+		.sample = config->sample ? &lanes->sample : NULL,
+		.cutoff = lane->cuts ? &lane->cutoff : NULL,
 		.tap = lanes->anomaly ? anomaly_tap(lanes->anomaly, lane->number) : NULL,
 		.context = lane,
 	};
@@ -132,44 +132,6 @@ static int lanes_open_files(struct lanes *lanes)
 		log_mute(false);
 	}
 	return err;
-}
-
-static int lanes_open_filter(struct lanes *lanes, const struct source_info *info)
-{
-	return lanes->config->filter ? filter_create(lanes->config->filter, info, &lanes->filter) : 0;
-}
-
-/* The stream to a collector may leave through an interface that is captured: what the XDP program does not select goes on to the
- * host, so the connection lives; captured, it would get no answers. In front of the user's expression, whose `vlan` moves offsets. */
-static int lanes_open_filter_own(struct lanes *lanes, const struct source_info *info)
-{
-	const char *filter = lanes->config->filter;
-	char own[STREAM_EXPRESSION_MAX], *expression;
-
-	if (!lanes->config->stream_grpc || stream_expression(lanes->config->stream_grpc, own))
-		return 0;
-	if (asprintf(&expression, filter ? "not (%s) and (%s)" : "not (%s)", own, filter) < 0)
-		return -ENOMEM;
-	filter_destroy(lanes->filter);
-	lanes->filter = NULL;
-	int err = filter_create(expression, info, &lanes->filter);
-	free(expression);
-	return err;
-}
-
-static int lanes_open_capture(struct lanes *lanes)
-{
-	const struct source_info info = { .link = LINK_ETHERNET };
-	struct capture_selection selection = { 0 };
-	int err = lanes_open_filter(lanes, &info);
-
-	if (!err)
-		err = lanes_open_filter_own(lanes, &info);
-	if (err)
-		return err;
-	if (lanes->filter)
-		selection.filter = filter_code(lanes->filter, LINK_ETHERNET, &selection.filter_count);
-	return capture_open(lanes->config, &selection, &lanes->capture);
 }
 
 static int lanes_open_sources(struct lanes *lanes)
@@ -211,18 +173,17 @@ int lanes_open(const struct config *config, struct lanes **result)
 	if (!lanes)
 		return -ENOMEM;
 	lanes->config = config;
+	lanes->sample = config->sample;
 	int err = lanes_open_sources(lanes);
 	if (err)
 		goto fail;
 	const struct source_info *info = &lanes->lane[0].source->info;
-	if (!lanes->capture)
-		err = lanes_open_filter(lanes, info);
+	err = lanes_select(lanes);
 	if (!err)
 		err = lanes_open_anomaly(lanes);
 	if (err)
 		goto fail;
 	for (unsigned i = 0; i < lanes->count; i++) {
-		lanes->lane[i].filter = lanes->filter;
 		err = lane_open_core(lanes, &lanes->lane[i]);
 		if (err)
 			goto fail;
@@ -255,7 +216,7 @@ void lanes_close(struct lanes *lanes)
 	capture_close(lanes->capture);
 	anomaly_destroy(lanes->anomaly);
 	stream_receiver_close(lanes->receiver);
-	filter_destroy(lanes->filter);
+	lanes_unselect(lanes);
 	free(lanes->lane);
 	free(lanes);
 }

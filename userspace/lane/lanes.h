@@ -61,6 +61,10 @@ struct lanes_report {
 	struct streams_report streams; /* of them */
 	uint64_t flows_sampled;        /* finished TCP and UDP flows of two packets or more ... */
 	uint64_t flows_oneway;         /* ... and those of them that only one side sent */
+	unsigned rules;                /* in force at the end */
+	unsigned rules_replaced;       /* times that others came into force */
+	uint32_t sample;               /* N of 1/N at the end; 0: all */
+	bool sample_changed;           /* it was another one before */
 	int error;                     /* 0, or the first negative errno of a source */
 	struct source_info source;
 	struct lanes_sizes sizes;
@@ -81,6 +85,11 @@ bool lanes_wait(struct lanes *lanes, unsigned timeout_ms);
 void lanes_stop(struct lanes *lanes);
 /* Asks for outputs to be reopened under their names (SIGHUP, log rotation); the next lanes_wait() does it. Async-signal-safe. */
 void lanes_reopen(struct lanes *lanes);
+/* Reads the file of rules again, and puts it in force (live only). `said`: what came of it, a sentence. 0 or a negative errno: the old
+ * rules stay. */
+int lanes_reload_rules(struct lanes *lanes, char *said, size_t size);
+/* One flow in `sample` from now on (live only). */
+int lanes_set_sample(struct lanes *lanes, uint32_t sample, char *said, size_t size);
 /* A consistent enough picture while the lanes run (each counter is exact, but they are not read at one instant). */
 void lanes_progress(const struct lanes *lanes, struct lanes_progress *progress);
 /* The same as a report, with each lane's ledger and the stages before; without what only the end can tell (outputs, times, sizes). */

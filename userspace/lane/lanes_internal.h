@@ -12,7 +12,11 @@ struct lanes {
 	const struct config *config;
 	atomic_bool stop;
 	atomic_bool reopen;
-	struct filter *filter;
+	struct filter *filter;   /* NULL: none */
+	struct rules_set *rules; /* NULL: none; those in force */
+	unsigned rules_loaded;   /* times that others came into force */
+	uint32_t sample;         /* as it is now */
+	bool sample_changed;     /* so no one factor is right for all flows */
 	unsigned count;
 	unsigned started;
 	struct lane *lane;       /* [count] */
@@ -35,5 +39,13 @@ struct lanes {
 	uint64_t batches_seen[LANES_MAX]; /* by the watchdog */
 	unsigned still_secs[LANES_MAX];
 };
+
+/* --- lanes_select.c ------------------------------------------------------------------------------------------------------- */
+
+/* The capture, with what its program selects by. 0 or a negative errno, logged. */
+int lanes_open_capture(struct lanes *lanes);
+/* Once sources are open: what each lane selects by, or asks the program for. 0 or a negative errno, logged. */
+int lanes_select(struct lanes *lanes);
+void lanes_unselect(struct lanes *lanes);
 
 #endif

@@ -56,11 +56,20 @@ void lanes_progress(const struct lanes *lanes, struct lanes_progress *progress)
 		progress->lost = capture_lost(lanes->capture);
 }
 
+static void report_selection(const struct lanes *lanes, struct lanes_report *report)
+{
+	report->rules = lanes->rules ? lanes->rules->rules : 0;
+	report->rules_replaced = lanes->rules_loaded;
+	report->sample = lanes->sample;
+	report->sample_changed = lanes->sample_changed;
+}
+
 void lanes_report_so_far(const struct lanes *lanes, struct lanes_report *report)
 {
 	memset(report, 0, sizeof(*report));
 	report->lanes = lanes->count;
 	report->live = lanes->capture != NULL;
+	report_selection(lanes, report);
 	for (unsigned i = 0; i < lanes->count; i++) {
 		const struct lane *lane = &lanes->lane[i];
 		ledger_add(&report->lane[i].ledger, core_ledger(lane->core), report->live);
@@ -124,6 +133,7 @@ void lanes_finish(struct lanes *lanes, struct lanes_report *report)
 	report->receiving = lanes->receiver != NULL;
 	if (lanes->receiver)
 		stream_receiver_report(lanes->receiver, &report->streams);
+	report_selection(lanes, report);
 	if (lanes->capture)
 		capture_report(lanes->capture, &report->capture);
 	if (lanes->anomaly) {

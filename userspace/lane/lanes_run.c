@@ -18,7 +18,7 @@ int lanes_attach(struct lanes *lanes)
 	/* What the program selects is selected; the lanes' threads are not there yet. */
 	for (unsigned i = 0; lanes->capture && i < lanes->count; i++) {
 		if (capture_filters(lanes->capture, i))
-			lanes->lane[i].filter = NULL;
+			lanes->lane[i].prefilter.filter = NULL;
 	}
 	if (lanes->receiver)
 		stream_receiver_attach(lanes->receiver);

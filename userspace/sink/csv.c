@@ -8,17 +8,20 @@
 #define CSV_RATE_DIGITS 3
 
 struct export_layout {
+	unsigned fields;
+	const struct field *rows[FIELDS_MAX];
 	struct value_words words;
 };
 
-/* The columns are fixed, --extended or not. */
-static struct export_layout *csv_layout_new(bool extended)
+/* The columns are fixed, --extended or not; --flow-cutoff and --sample add theirs at the end. */
+static struct export_layout *csv_layout_new(unsigned extras)
 {
 	struct export_layout *layout = calloc(1, sizeof(*layout));
 
-	(void)extended;
-	if (layout)
-		value_words_init(&layout->words, "", "");
+	if (!layout)
+		return NULL;
+	layout->fields = fields_choose(extras & ~(unsigned)FIELDS_EXTENDED, layout->rows);
+	value_words_init(&layout->words, "", "");
 	return layout;
 }
 
@@ -31,14 +34,13 @@ static char *column_write(char *out, const char *name, const char *suffix, char 
 
 static char *csv_begin(const struct export_layout *layout, char *out)
 {
-	(void)layout;
-	for (unsigned i = 0; i < FIELDS_BASE; i++) {
-		char end = i + 1 < FIELDS_BASE ? ',' : '\n';
-		if (flow_fields[i].type == FIELD_ENDPOINT) {
-			out = column_write(out, flow_fields[i].name, "_ip", ',');
-			out = column_write(out, flow_fields[i].name, "_port", end);
+	for (unsigned i = 0; i < layout->fields; i++) {
+		char end = i + 1 < layout->fields ? ',' : '\n';
+		if (layout->rows[i]->type == FIELD_ENDPOINT) {
+			out = column_write(out, layout->rows[i]->name, "_ip", ',');
+			out = column_write(out, layout->rows[i]->name, "_port", end);
 		} else {
-			out = column_write(out, flow_fields[i].name, "", end);
+			out = column_write(out, layout->rows[i]->name, "", end);
 		}
 	}
 	return out;
@@ -47,8 +49,8 @@ static char *csv_begin(const struct export_layout *layout, char *out)
 static char *csv_record(const struct export_layout *layout, const struct flow_record *record, uint64_t index, char *out)
 {
 	(void)index;
-	for (unsigned i = 0; i < FIELDS_BASE; i++) {
-		const struct field *field = &flow_fields[i];
+	for (unsigned i = 0; i < layout->fields; i++) {
+		const struct field *field = layout->rows[i];
 		if (field->type == FIELD_ENDPOINT) {
 			out = text_address(out, (const uint8_t *)record + field->offset, record->key.ip_version);
 			*out++ = ',';

@@ -5,13 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flowlane/fields.h"
 #include "log.h"
 
 #define EXPORT_JOBS_MAX 4
 
-int export_open(struct export_job *job, const struct export_format *format, const char *path, bool extended)
+unsigned export_extras(const struct config *config)
 {
-	*job = (struct export_job){ .format = format, .layout = format->layout_new(extended) };
+	return (config->extended ? FIELDS_EXTENDED : 0) | (config->flow_cutoff ? FIELDS_CUT_OFF : 0) |
+	       (config->sample ? FIELDS_SAMPLE : 0);
+}
+
+int export_open(struct export_job *job, const struct export_format *format, const char *path, unsigned extras)
+{
+	*job = (struct export_job){ .format = format, .layout = format->layout_new(extras) };
 	if (!job->layout) {
 		log_error("%s: no memory", format->what);
 		return -ENOMEM;

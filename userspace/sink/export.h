@@ -20,7 +20,9 @@ struct export_job {
 };
 
 /* Makes the file (OUTFILE_PART), so that a bad path is known before the first packet. 0, or a negative errno, logged. */
-int export_open(struct export_job *job, const struct export_format *format, const char *path, bool extended);
+int export_open(struct export_job *job, const struct export_format *format, const char *path, unsigned extras);
+/* What rows the exports of this run have besides: enum fields_extra. */
+unsigned export_extras(const struct config *config);
 /* Runs all jobs on the spool, finishes their files, and fills a report each. Jobs are empty afterwards. */
 void export_run(struct export_job *jobs, unsigned n, const struct spool *spool, struct output_report *reports);
 void export_abort(struct export_job *job); /* accepts empty */

@@ -16,9 +16,9 @@
 struct export_layout; /* each format's own: texts computed once */
 
 struct export_format {
-	const char *name;                                   /* of the report: "json" */
-	const char *what;                                   /* for messages: "JSON export" */
-	struct export_layout *(*layout_new)(bool extended); /* NULL: no memory. Freed with free() */
+	const char *name;                                     /* of the report: "json" */
+	const char *what;                                     /* for messages: "JSON export" */
+	struct export_layout *(*layout_new)(unsigned extras); /* enum fields_extra. NULL: no memory. Freed with free() */
 	char *(*begin)(const struct export_layout *layout, char *out);
 	char *(*record)(const struct export_layout *layout, const struct flow_record *record, uint64_t index, char *out);
 	char *(*end)(const struct export_layout *layout, uint64_t records, char *out);

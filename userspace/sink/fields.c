@@ -46,8 +46,25 @@ const struct field flow_fields[] = {
 	{ "rtt_to_client_min_ms",      "ms",      FIELD_RTT,       AT(leg[RTT_TO_CLIENT].min),  AT(leg[RTT_TO_CLIENT].samples) },
 	{ "rtt_to_client_ewma_ms",     "ms",      FIELD_RTT,       AT(leg[RTT_TO_CLIENT].ewma), AT(leg[RTT_TO_CLIENT].samples) },
 	{ "rtt_to_client_samples",     "",        FIELD_U32,       AT(leg[RTT_TO_CLIENT].samples), 0 },
+	/* --flow-cutoff, --sample */
+	{ "cut_off",                   "",        FIELD_BOOL,      AT(cut_off),                 0 },
+	{ "sample_factor",             "",        FIELD_U32,       AT(sample),                  0 },
 };
 /* clang-format on */
 
 const unsigned flow_fields_count = sizeof(flow_fields) / sizeof(flow_fields[0]);
+
+unsigned fields_choose(unsigned extras, const struct field *rows[FIELDS_MAX])
+{
+	unsigned extended = flow_fields_count - FIELDS_SELECT, count = 0;
+
+	for (unsigned i = 0; i < (extras & FIELDS_EXTENDED ? extended : FIELDS_BASE); i++)
+		rows[count++] = &flow_fields[i];
+	if (extras & FIELDS_CUT_OFF)
+		rows[count++] = &flow_fields[extended];
+	if (extras & FIELDS_SAMPLE)
+		rows[count++] = &flow_fields[extended + 1];
+	return count;
+}
+
 _Static_assert(sizeof(flow_fields) / sizeof(flow_fields[0]) <= FIELDS_MAX, "layouts have room for FIELDS_MAX rows");

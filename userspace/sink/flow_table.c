@@ -40,7 +40,7 @@ static int flow_table_add(struct output *output, const struct config *config, co
 {
 	if (!path)
 		return 0;
-	int error = export_open(&output->jobs[output->jobs_count], format, path, config->extended);
+	int error = export_open(&output->jobs[output->jobs_count], format, path, export_extras(config));
 	if (!error)
 		output->jobs_count++;
 	return error;

@@ -18,6 +18,7 @@ struct piece {
 
 struct export_layout {
 	unsigned fields;
+	const struct field *rows[FIELDS_MAX];
 	struct piece before[FIELDS_MAX]; /* what stands before the value of each field */
 	struct piece endpoint_ip;
 	struct piece endpoint_port;
@@ -64,15 +65,15 @@ static inline char *piece_write(char *out, const struct piece *piece)
 	return out + piece->length;
 }
 
-static struct export_layout *layout_new(const struct json_style *style, bool extended)
+static struct export_layout *layout_new(const struct json_style *style, unsigned extras)
 {
 	struct export_layout *layout = calloc(1, sizeof(*layout));
 
 	if (!layout)
 		return NULL;
-	layout->fields = extended ? flow_fields_count : FIELDS_BASE;
+	layout->fields = fields_choose(extras, layout->rows);
 	for (unsigned i = 0; i < layout->fields; i++)
-		piece_init(&layout->before[i], i ? style->next_key : style->first_key, flow_fields[i].name, style->colon);
+		piece_init(&layout->before[i], i ? style->next_key : style->first_key, layout->rows[i]->name, style->colon);
 	piece_init(&layout->endpoint_ip, style->endpoint[0], "", "");
 	piece_init(&layout->endpoint_port, style->endpoint[1], "", "");
 	piece_init(&layout->endpoint_end, style->endpoint[2], "", "");
@@ -94,7 +95,7 @@ static inline char *endpoint_write(
 static char *fields_write(const struct export_layout *layout, const struct flow_record *record, char *out)
 {
 	for (unsigned i = 0; i < layout->fields; i++) {
-		const struct field *field = &flow_fields[i];
+		const struct field *field = layout->rows[i];
 		out = piece_write(out, &layout->before[i]);
 		if (field->type == FIELD_ENDPOINT)
 			out = endpoint_write(out, layout, field, record);
@@ -104,9 +105,9 @@ static char *fields_write(const struct export_layout *layout, const struct flow_
 	return piece_write(out, &layout->record_end);
 }
 
-static struct export_layout *json_layout_new(bool extended)
+static struct export_layout *json_layout_new(unsigned extras)
 {
-	return layout_new(&json_pretty, extended);
+	return layout_new(&json_pretty, extras);
 }
 
 static char *json_begin(const struct export_layout *layout, char *out)
@@ -140,9 +141,9 @@ const struct export_format export_json = {
 	.end = json_end,
 };
 
-static struct export_layout *jsonl_layout_new(bool extended)
+static struct export_layout *jsonl_layout_new(unsigned extras)
 {
-	return layout_new(&json_compact, extended);
+	return layout_new(&json_compact, extras);
 }
 
 static char *jsonl_begin(const struct export_layout *layout, char *out)

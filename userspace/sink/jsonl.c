@@ -46,7 +46,7 @@ static void jsonl_free(struct output *output)
 static int jsonl_open_stream(struct output *output, const struct config *config)
 {
 	output->job.format = &export_jsonl;
-	output->job.layout = export_jsonl.layout_new(config->extended);
+	output->job.layout = export_jsonl.layout_new(export_extras(config));
 	if (!output->job.layout) {
 		log_error("%s: no memory", export_jsonl.what);
 		return -ENOMEM;
@@ -67,7 +67,7 @@ static int jsonl_open(const struct config *config, const struct source_info *inf
 	if (info->live) {
 		error = jsonl_open_stream(made, config);
 	} else {
-		error = export_open(&made->job, &export_jsonl, config->expired_flows_jsonl, config->extended);
+		error = export_open(&made->job, &export_jsonl, config->expired_flows_jsonl, export_extras(config));
 		if (!error)
 			error = spool_open(
 				export_jsonl.what, config->expired_flows_jsonl, SPOOL_BY_END, SPOOL_BUFFER_BYTES, &made->spool);

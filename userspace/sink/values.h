@@ -122,6 +122,8 @@ static inline char *value_write(char *out, const struct field *field, const stru
 		return text_u64(out, value_u32(record, at));
 	case FIELD_END:
 		return value_word(out, &words->end[value_u8(record, at) % (FLOW_ALIVE + 1)]);
+	case FIELD_BOOL:
+		return value_u8(record, at) ? (char *)memcpy(out, "true", 4) + 4 : (char *)memcpy(out, "false", 5) + 5;
 	case FIELD_ENDPOINT:
 	case FIELD_TYPE_COUNT:
 		break;
