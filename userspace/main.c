@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "convert.h"
+#include "ctl.h"
 #include "doctor.h"
 #include "extract.h"
 #ifdef FLOWLANE_NCAP
@@ -61,11 +62,14 @@ static int run(const struct config *config)
 	uint64_t start_ns = clock_monotonic_ns();
 	struct lanes *lanes = NULL;
 	struct metrics *metrics = NULL;
+	struct ctl *ctl = NULL;
 	int status = 0;
 
 	int error = config->user ? privileges_check_user(config->user) : 0;
 	if (!error && config->metrics)
 		error = metrics_open(config->metrics, &metrics);
+	if (!error && config->control)
+		error = ctl_open(config->control, &ctl);
 	if (!error)
 		error = lanes_open(config, &lanes);
 	if (error)
@@ -78,12 +82,13 @@ static int run(const struct config *config)
 		error = lanes_start(lanes);
 	if (error)
 		goto out;
-	monitor_run(lanes, config, metrics, options_use_stdout(config) ? stderr : stdout);
+	monitor_run(lanes, config, metrics, ctl, options_use_stdout(config) ? stderr : stdout);
 	lanes_finish(lanes, &report);
 	status = report_run(config, &report, start_ns);
 out:
 	signals_detach();
 	metrics_close(metrics);
+	ctl_close(ctl);
 	lanes_close(lanes);
 	if (error)
 		status = error == -EINVAL ? EXIT_USAGE : EXIT_RUNTIME;
@@ -126,6 +131,7 @@ static const struct command {
 	int (*run)(int argc, char **argv); /* returns the exit code */
 } commands[] = {
 	{ "merge", merge_run },
+	{ "ctl", ctl_run },
 	{ "convert", convert_run },
 	{ "doctor", doctor_run },
 	{ "receive", receive_run },

@@ -10,12 +10,14 @@
 #define NS_PER_S        1000000000.0
 #define NS_PER_MS       ((uint64_t)1000000)
 #define BAR_INTERVAL_NS (100 * NS_PER_MS) /* 10 Hz: more is flicker */
+#define CTL_PAUSE_MS    ((uint64_t)2)     /* whoever asks is answered within that */
 #define IDLE_PAUSE_MS   1000
 
 struct monitor {
 	FILE *text;
 	bool stats, bar;
-	bool metrics; /* somebody may ask at any time */
+	bool metrics;    /* somebody may ask at any time */
+	struct ctl *ctl; /* NULL: none */
 	bool bar_drawn;
 	unsigned columns; /* of the terminal */
 	uint64_t start_ns;
@@ -152,7 +154,7 @@ static void print_stats(struct monitor *monitor, const struct lanes_progress *pr
 
 static unsigned pause_ms(const struct monitor *monitor, uint64_t now_ns)
 {
-	uint64_t pause_ns = (monitor->metrics ? METRICS_PAUSE_MS : IDLE_PAUSE_MS) * NS_PER_MS;
+	uint64_t pause_ns = (monitor->ctl ? CTL_PAUSE_MS : monitor->metrics ? METRICS_PAUSE_MS : IDLE_PAUSE_MS) * NS_PER_MS;
 	uint64_t dues[2] = { monitor->stats ? monitor->stats_due_ns : UINT64_MAX, monitor->bar ? monitor->bar_due_ns : UINT64_MAX };
 
 	for (unsigned i = 0; i < 2; i++) {
@@ -173,12 +175,15 @@ static unsigned terminal_columns(void)
 	return 79;
 }
 
-void monitor_run(struct lanes *lanes, const struct config *config, struct metrics *metrics, FILE *text)
+void monitor_run(struct lanes *lanes, const struct config *config, struct metrics *metrics, struct ctl *ctl, FILE *text)
 {
 	uint64_t now_ns = clock_monotonic_ns();
-	struct monitor monitor = {
-		.text = text, .stats = config->stats, .bar = config->progress, .metrics = metrics, .columns = terminal_columns()
-	};
+	struct monitor monitor = { .text = text,
+		.stats = config->stats,
+		.bar = config->progress,
+		.metrics = metrics,
+		.ctl = ctl,
+		.columns = terminal_columns() };
 	struct lanes_progress progress;
 
 	monitor.start_ns = monitor.stats_last_ns = now_ns;
@@ -187,6 +192,7 @@ void monitor_run(struct lanes *lanes, const struct config *config, struct metric
 	monitor.bar_due_ns = now_ns + BAR_INTERVAL_NS;
 	while (!lanes_wait(lanes, pause_ms(&monitor, now_ns))) {
 		metrics_serve(metrics, lanes);
+		ctl_serve(ctl, lanes);
 		now_ns = clock_monotonic_ns();
 		bool stats_due = monitor.stats && now_ns >= monitor.stats_due_ns;
 		bool bar_due = monitor.bar && now_ns >= monitor.bar_due_ns;

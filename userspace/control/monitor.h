@@ -4,12 +4,13 @@
 
 #include <stdio.h>
 
+#include "ctl.h"
 #include "lanes.h"
 #include "metrics.h"
 
 /* Returns when all lanes are at their end. Stats lines go to `text`; the bar goes to standard error and is gone afterwards.
- * metrics: NULL, or who asks for them is answered meanwhile. */
-void monitor_run(struct lanes *lanes, const struct config *config, struct metrics *metrics, FILE *text);
+ * metrics, ctl: NULL, or who asks there is answered meanwhile. */
+void monitor_run(struct lanes *lanes, const struct config *config, struct metrics *metrics, struct ctl *ctl, FILE *text);
 
 /* "[stats] 812.40 Mbps | 1410222 pps | 18234 flows | drops=0 (total=0)": what `now` has more than `before`, over `secs`. The flows
  * are those alive. A drop is a packet that could not be decoded, or was lost before a lane got it; what the filter left out is

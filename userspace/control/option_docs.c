@@ -8,6 +8,7 @@ const char *const doc_usage[] = {
 	"flowlane receive --listen ADDR:PORT [OPTIONS] [FILTER...]",
 	"flowlane merge OUT IN...",
 	"flowlane convert --to FORMAT OUT IN...",
+	"flowlane ctl [--control PATH] status|reload-prefilter|set-sample 1/N|rotate|flush",
 	NULL,
 };
 
@@ -19,6 +20,7 @@ const char *const doc_about[] = {
 	"--no-NAME takes back a flag that the configuration file sets. Numbers may end in k, M, G (thousands) or Ki, Mi, Gi (1024s).",
 	"flowlane receive takes the packets that sensors (flowlane --stream-grpc, and others) stream to it, with the same options.",
 	"flowlane merge writes the packets of several captures into one, in the order of time.",
+	"flowlane ctl asks a running flowlane for something: docs/prefilter.md.",
 	"flowlane convert writes flow records of one format in another: csv_flow, binary, pipe, nfcapd.",
 	NULL,
 };

@@ -14,8 +14,8 @@
 
 #include "flowlane/ledger.h"
 #include "flowlane/packet.h"
+#include "flowlane/selection.h"
 #include "flow_table.h"
-#include "prefilter.h"
 
 /* Takes the RTT samples of a batch; called on the packet path. */
 typedef void rtt_samples_fn(void *context, const struct rtt_sample *samples, unsigned n);

@@ -164,8 +164,10 @@ static int lane_receive(struct lane *lane, struct frame *frames)
 static void lane_tick(struct lane *lane, uint64_t now_ns)
 {
 	/* Farther ahead than ever set: the packets' time went back, as it may when sensors stream old captures. */
-	if (now_ns < lane->tick_due_ns && lane->tick_due_ns - now_ns <= LANE_TICK_NS)
+	if (now_ns < lane->tick_due_ns && lane->tick_due_ns - now_ns <= LANE_TICK_NS &&
+		!atomic_load_explicit(&lane->flush, memory_order_relaxed))
 		return;
+	atomic_store_explicit(&lane->flush, false, memory_order_relaxed);
 	lane->tick_due_ns = now_ns + LANE_TICK_NS;
 	core_idle(lane->core, now_ns);
 	for (unsigned i = 0; i < lane->sinks_count; i++) {

@@ -40,6 +40,7 @@ struct lane {
 	bool leaves_out_own; /* live: frames of our own stream to a collector are none of the traffic */
 	struct own_view own;
 	uint64_t tick_due_ns;
+	atomic_bool flush; /* written by control: what waits in buffers goes out at once */
 	pthread_t thread;
 
 	/* written by the lane, read by control (base/counters.h) */

@@ -89,6 +89,7 @@ void lanes_reopen(struct lanes *lanes);
  * rules stay. */
 int lanes_reload_rules(struct lanes *lanes, char *said, size_t size);
 /* One flow in `sample` from now on (live only). */
+void lanes_flush(struct lanes *lanes); /* live: what waits in buffers goes out now */
 int lanes_set_sample(struct lanes *lanes, uint32_t sample, char *said, size_t size);
 /* A consistent enough picture while the lanes run (each counter is exact, but they are not read at one instant). */
 void lanes_progress(const struct lanes *lanes, struct lanes_progress *progress);

@@ -136,6 +136,12 @@ int lanes_reload_rules(struct lanes *lanes, char *said, size_t size)
 	return 0;
 }
 
+void lanes_flush(struct lanes *lanes)
+{
+	for (unsigned i = 0; i < lanes->count; i++)
+		atomic_store_explicit(&lanes->lane[i].flush, true, memory_order_relaxed);
+}
+
 int lanes_set_sample(struct lanes *lanes, uint32_t sample, char *said, size_t size)
 {
 	if (!lanes->capture || !lanes->config->sample) {

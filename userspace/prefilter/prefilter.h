@@ -10,17 +10,8 @@
 
 #include "cutoff_table.h"
 #include "filter.h"
+#include "flowlane/selection.h"
 #include "rules.h"
-
-/* Why a packet is not for the lane. */
-enum prefilter_verdict {
-	PREFILTER_WANTED,
-	PREFILTER_EXPRESSION,
-	PREFILTER_RULES,
-	PREFILTER_SAMPLE,
-	PREFILTER_CUTOFF,
-	PREFILTER_VERDICTS,
-};
 
 /* Each part may be missing. */
 struct prefilter {
