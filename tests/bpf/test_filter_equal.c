@@ -225,8 +225,16 @@ static void sensor_program__when_expression_is_linked_in__then_drops_what_does_n
 
 static void sensor_program__when_it_is_any_of_the_four__then_takes_an_expression(void **context)
 {
-	const struct xdp_config config = { .fanout = 1, .filter = 1, .exclusive = 1, .hw_timestamp = 1, .hw_vlan = 1, .rules = 1, .samples = 1,
-		.cutoff_bytes = 10000, .snaplen = 256, .key_vlan = 1 };
+	const struct xdp_config config = { .fanout = 1,
+		.filter = 1,
+		.exclusive = 1,
+		.hw_timestamp = 1,
+		.hw_vlan = 1,
+		.rules = 1,
+		.samples = 1,
+		.cutoff_bytes = 10000,
+		.snaplen = 256,
+		.key_vlan = 1 };
 	bool kfunc = rig_kernel_has("bpf_xdp_metadata_rx_timestamp");
 
 	(void)context;
