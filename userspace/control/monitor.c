@@ -10,7 +10,7 @@
 #define NS_PER_S        1000000000.0
 #define NS_PER_MS       ((uint64_t)1000000)
 #define BAR_INTERVAL_NS (100 * NS_PER_MS) /* 10 Hz: more is flicker */
-#define CTL_PAUSE_MS ((uint64_t)1)     /* whoever asks is answered within that */
+#define CTL_PAUSE_MS    ((uint64_t)1)     /* whoever asks is answered within that */
 #define IDLE_PAUSE_MS   1000
 
 struct monitor {
