@@ -1,6 +1,6 @@
 /*
  * The one message of packet streaming (packet_streaming.proto), written and read by hand: both run once per packet, and protobuf-c
- * allocates four times to read one (docs/benchmarks.md has the figures). tests/unit/test_packet_message.c holds it to protobuf-c byte for byte.
+ * allocates four times to read one (docs/streaming.md has the figures). tests/unit/test_packet_message.c holds it to protobuf-c byte for byte.
  *
  *   0a <length> header { 08 ts_sec, 10 ts_usec, 18 caplen, 20 len, 78 ts_nsec_rest }   each left out if 0
  *   12 <length> data   { 0a <length> bytes }                                           bytes left out if there are none
