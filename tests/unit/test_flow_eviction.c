@@ -132,6 +132,32 @@ static void table__when_full_of_half_open_flows__then_the_oldest_of_them_leaves(
 	table_rig_close(&rig);
 }
 
+/* 1,000 established flows, and 50 times as many SYNs as the table has room for: all that leave are half-open. */
+static void table__when_flooded_with_half_open_flows__then_no_established_one_leaves(void **context)
+{
+	enum { ROOM = 4000, REAL = 1000 };
+	struct table_rig rig;
+
+	(void)context;
+	table_rig_open(&rig, ROOM, 3600 * SEC);
+	for (uint32_t n = 0; n < REAL; n++) {
+		struct flow_key key = key_of(PROTO_TCP, n);
+		set_state(table_rig_touch(&rig, &key, 0, T0 + n), TCP_STATE_ESTABLISHED);
+	}
+	for (uint32_t n = REAL; n < 50 * ROOM; n++) {
+		struct flow_key key = key_of(PROTO_TCP, n);
+		set_state(table_rig_touch(&rig, &key, 0, T0 + n), TCP_STATE_SYN_SENT);
+	}
+	assert_true(rig.ledger.flows_ended[FLOW_END_EVICTION] > 40 * ROOM);
+	table_rig_drain(&rig);
+	for (uint32_t n = 0; n < REAL; n++) {
+		struct flow_key key = key_of(PROTO_TCP, n);
+		if (table_rig_record(&rig, &key)->end != FLOW_ALIVE)
+			fail_msg("established flow %u was pushed out", n);
+	}
+	table_rig_close(&rig);
+}
+
 /* The slot of a flow that left is still in the wheel when it becomes another flow's. */
 static void slot__when_reused_while_in_the_wheel__then_the_new_flow_has_its_own_time(void **context)
 {
@@ -332,6 +358,7 @@ int main(void)
 		cmocka_unit_test(pair__whatever_the_hash__then_two_buckets),
 		cmocka_unit_test(table__when_full__then_half_open_and_closed_flows_leave_first),
 		cmocka_unit_test(table__when_full_of_half_open_flows__then_the_oldest_of_them_leaves),
+		cmocka_unit_test(table__when_flooded_with_half_open_flows__then_no_established_one_leaves),
 		cmocka_unit_test(slot__when_reused_while_in_the_wheel__then_the_new_flow_has_its_own_time),
 		cmocka_unit_test(slot__when_it_comes_up_while_free__then_armed_again_with_the_next_flow),
 		cmocka_unit_test(pressure__when_the_table_is_nearly_full__then_half_open_flows_leave_after_5_s),

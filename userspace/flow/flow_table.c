@@ -24,6 +24,11 @@
 /* Under memory pressure, half-open and closed flows leave after this much silence. */
 #define EXPENDABLE_NS ((uint64_t)5 * 1000 * 1000 * 1000)
 
+/* How many more buckets are looked at for an expendable flow before another one is evicted (8: about 32 flows, 2 us); and how many
+ * evictions do without that look when it found none, so that a table full of real flows does not pay for it each time. */
+#define SEARCH_BUCKETS 8
+#define SEARCH_RESTS   64
+
 #define RECORDS_BATCH 64
 
 struct flow_table {
@@ -36,6 +41,7 @@ struct flow_table {
 	struct slab tcp, other;
 	struct timers *timers; /* NULL: flows never time out */
 	bool started;
+	unsigned search_rests; /* evictions to come that do not look further than their two buckets */
 	struct hash_seed seed;
 	struct ledger *ledger;
 	flow_records_fn *on_records;
@@ -341,15 +347,42 @@ static uint32_t bucket_victim(const struct flow_table *table, const struct bucke
 	return best;
 }
 
-/* Makes room near the buckets of this hash. The scan goes on only while it meets empty buckets: in a full table, hardly ever. */
+/*
+ * An expendable flow in the buckets behind these two, or FLOW_SLOT_NONE. Under a flood every third bucket or so has none, so two are too
+ * few to protect the others: of a table half full of half-open flows one in 20 evictions would push out a real one.
+ */
+static uint32_t flow_table_expendable_near(struct flow_table *table, uint32_t first)
+{
+	if (table->search_rests) {
+		table->search_rests--;
+		return FLOW_SLOT_NONE;
+	}
+	for (uint32_t n = 1; n <= SEARCH_BUCKETS; n++) {
+		uint32_t at = (uint32_t)(((uint64_t)first + n) % table->buckets_count);
+		uint32_t victim = bucket_victim(table, &table->buckets[at], FLOW_SLOT_NONE);
+		if (victim != FLOW_SLOT_NONE && flow_expendable(flow_at(table, victim)))
+			return victim;
+	}
+	table->search_rests = SEARCH_RESTS;
+	return FLOW_SLOT_NONE;
+}
+
+/* Makes room: in these two buckets if both are full, else anywhere, near by. */
 static void flow_table_evict(struct flow_table *table, uint64_t hash, uint64_t now_ns)
 {
 	uint32_t first = hash_first(table, hash), second = hash_second(table, hash);
-	uint32_t victim = bucket_victim(table, &table->buckets[first], FLOW_SLOT_NONE);
+	const struct bucket *buckets = table->buckets;
+	uint32_t victim = bucket_victim(table, &buckets[first], FLOW_SLOT_NONE);
 
-	victim = bucket_victim(table, &table->buckets[second], victim);
+	victim = bucket_victim(table, &buckets[second], victim);
+	/* Goes on only while it meets empty buckets: in a full table, hardly ever. */
 	for (uint32_t i = first; victim == FLOW_SLOT_NONE; i = i + 1 == table->buckets_count ? 0 : i + 1)
-		victim = bucket_victim(table, &table->buckets[i], FLOW_SLOT_NONE);
+		victim = bucket_victim(table, &buckets[i], FLOW_SLOT_NONE);
+	bool anywhere = buckets[first].used < BUCKET_SLOTS || buckets[second].used < BUCKET_SLOTS;
+	if (anywhere && !flow_expendable(flow_at(table, victim))) {
+		uint32_t other = flow_table_expendable_near(table, second);
+		victim = other != FLOW_SLOT_NONE ? other : victim;
+	}
 	flow_table_end(table, victim, flow_hash(table, flow_at(table, victim)), FLOW_END_EVICTION, now_ns);
 }
 
