@@ -265,7 +265,7 @@ static int results_check(const struct frame_store *store, const struct results *
 	uint64_t evicted = ledger->flows_ended[FLOW_END_EVICTION];
 
 	if (ledger->packets_read != store->packets || ledger->verdicts[VERDICT_FLOW] != store->packets ||
-		ledger->flows_created != store->flows + evicted) {
+		ledger->flows_created < store->flows || ledger->flows_created > store->flows + evicted) {
 		fprintf(stderr, "bench_core: the core counted %llu flows and %llu packets in flows, not %llu and %llu\n",
 			(unsigned long long)ledger->flows_created, (unsigned long long)ledger->verdicts[VERDICT_FLOW],
 			(unsigned long long)store->flows, (unsigned long long)store->packets);

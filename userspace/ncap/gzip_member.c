@@ -13,7 +13,7 @@ size_t gzip_member_bound(size_t n)
 #ifdef FLOWLANE_ISAL
 #include <isa-l/igzip_lib.h>
 
-/* igzip at level 1: docs/benchmarks.md has it beside its level 0 and zlib. */
+/* igzip's level 1: smaller than its level 0, and the aim of docs/benchmarks.md is met with it. */
 #define LEVEL       1
 #define LEVEL_BYTES ISAL_DEF_LVL1_LARGE
 

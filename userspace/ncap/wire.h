@@ -1,7 +1,7 @@
 /*
- * Protocol buffers by hand: for the records of which there is one per packet. protobuf-c takes 4 to 6 times as long for them
- * (docs/benchmarks.md); a test holds the bytes of both to each other. Fields are written in ascending order, and not at all if they
- * are 0 or empty, as proto3 has it.
+ * Protocol buffers by hand: for the records of which there is one per packet, straight from the frame, without a struct in between.
+ * A test holds their bytes to those of protobuf-c. Fields are written in ascending order, and not at all if they are 0 or empty, as
+ * proto3 has it.
  *
  * Each function writes at `out` and returns the end; the caller sees to the room.
  */
