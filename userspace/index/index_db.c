@@ -107,13 +107,13 @@ static int families_check(const char *path, const rocksdb_options_t *options)
 	size_t n = 0;
 	char **names = rocksdb_list_column_families(options, path, &n, &error);
 
-	if (error)
-		return index_db_error("cannot open", path, &error);
 	for (size_t i = 0; i < n; i++) {
 		flows |= !strcmp(names[i], INDEX_FAMILY_FLOWS);
 		packets |= !strcmp(names[i], INDEX_FAMILY_PACKETS);
 	}
-	rocksdb_list_column_families_destroy(names, n);
+	rocksdb_list_column_families_destroy(names, n); /* there is an empty list also after an error */
+	if (error)
+		return index_db_error("cannot open", path, &error);
 	if (flows && packets)
 		return 0;
 	log_error("index: \"%s\" is a RocksDB database of another kind: an index has the column families %s and %s", path,
