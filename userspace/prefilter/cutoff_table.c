@@ -20,11 +20,12 @@ struct place {
 	uint64_t seen_bytes;
 	uint64_t last_ns;
 	struct cutoff_counts counts;
-	bool cut;  /* it has had its bytes */
-	bool over; /* FIN or RST was seen: a SYN begins another connection */
+	struct cutoff_counts before; /* of the flow before it under this key, whose record is yet to be written */
+	bool cut;                    /* it has had its bytes */
+	bool over;                   /* FIN or RST was seen: a SYN begins another connection */
 	uint8_t unused[6];
 };
-_Static_assert(sizeof(struct place) == 128, "two lines");
+_Static_assert(sizeof(struct place) == 192, "three lines");
 
 struct cutoff_table {
 	struct place *places;
@@ -104,9 +105,27 @@ static struct place *place_make(const struct cutoff_table *table, const struct c
 	return NULL;
 }
 
-/* A new flow under an old key has its bytes again. What was counted stays until the old one's record is written. */
+static bool has_packets(const struct cutoff_counts *counts)
+{
+	return counts->packets[0] || counts->packets[1];
+}
+
+/*
+ * A new flow under an old key has its bytes again. What was counted of the old one is put aside until that one's record is written: a
+ * batch is selected as a whole before the flow table sees its first packet.
+ */
 static void place_begin(struct place *place)
 {
+	struct cutoff_counts *before = &place->before;
+
+	for (unsigned dir = 0; dir < 2; dir++) {
+		before->packets[dir] += place->counts.packets[dir];
+		before->bytes[dir] += place->counts.bytes[dir];
+		before->l3_bytes[dir] += place->counts.l3_bytes[dir];
+		if (place->counts.last_ns[dir] > before->last_ns[dir])
+			before->last_ns[dir] = place->counts.last_ns[dir];
+	}
+	memset(&place->counts, 0, sizeof(place->counts));
 	place->seen_bytes = 0;
 	place->cut = false;
 	place->over = false;
@@ -147,10 +166,12 @@ bool cutoff_table_get(void *context, const struct flow_key *key, bool take, stru
 	struct cutoff_key cut = cutoff_key_of(key);
 	struct place *place = key->tunnel ? NULL : place_find(context, &cut);
 
-	if (!place || !cutoff_last_ns(&place->counts))
+	struct cutoff_counts *found = place && has_packets(&place->before) ? &place->before : &place->counts;
+
+	if (!place || !has_packets(found))
 		return false;
-	*counts = place->counts;
+	*counts = *found;
 	if (take)
-		memset(&place->counts, 0, sizeof(place->counts));
+		memset(found, 0, sizeof(*found));
 	return true;
 }
