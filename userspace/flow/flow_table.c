@@ -11,6 +11,7 @@
 #include "flow_identity.h"
 #include "flow_record.h"
 #include "flow_slab.h"
+#include "flow_victim.h"
 #include "timers.h"
 
 #define POPULATE_BYTES ((size_t)16 << 20) /* of each slab: 52,000 TCP flows */
@@ -24,11 +25,6 @@
 /* Under memory pressure, half-open and closed flows leave after this much silence. */
 #define EXPENDABLE_NS ((uint64_t)5 * 1000 * 1000 * 1000)
 
-/* How many more buckets are looked at for an expendable flow before another one is evicted (8: about 32 flows, 2 us); and how many
- * evictions do without that look when it found none, so that a table full of real flows does not pay for it each time. */
-#define SEARCH_BUCKETS 8
-#define SEARCH_RESTS   64
-
 #define RECORDS_BATCH 64
 
 struct flow_table {
@@ -41,7 +37,7 @@ struct flow_table {
 	struct slab tcp, other;
 	struct timers *timers; /* NULL: flows never time out */
 	bool started;
-	unsigned search_rests; /* evictions to come that do not look further than their two buckets */
+	struct victim_search search;
 	struct hash_seed seed;
 	struct ledger *ledger;
 	flow_records_fn *on_records;
@@ -111,6 +107,8 @@ int flow_table_create(const struct flow_table_options *options, struct flow_tabl
 	table->area = arena_map(area_bytes(table->max_flows));
 	if (!table->area)
 		goto fail;
+	table->search =
+		(struct victim_search){ .buckets = table->buckets, .buckets_count = table->buckets_count, .area = table->area };
 	slab_place(&table->tcp, table->area, 0, table->max_flows, sizeof(struct tcp_flow));
 	slab_place(&table->other, table->area, tcp_bytes(table->max_flows), table->max_flows, sizeof(struct flow));
 	if (options->ways) {
@@ -321,68 +319,10 @@ static void flow_table_end(struct flow_table *table, uint32_t slot, uint64_t has
 
 /* --- new flows ------------------------------------------------------------------------------------------------------- */
 
-/* Half-open (nothing but a SYN, or its answer) or over: worth less than others when memory is short. */
-static bool flow_expendable(const struct flow *flow)
-{
-	if (flow_proto(flow) != TCP_PROTO)
-		return false;
-	uint8_t state = ((const struct tcp_flow *)flow)->state;
-	return state == TCP_STATE_SYN_SENT || state == TCP_STATE_SYN_ACK || state == TCP_STATE_CLOSED || state == TCP_STATE_RESET;
-}
-
-static uint32_t bucket_victim(const struct flow_table *table, const struct bucket *bucket, uint32_t best)
-{
-	for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-		if (!bucket->tags[i])
-			continue;
-		if (best == FLOW_SLOT_NONE) {
-			best = bucket->slots[i];
-			continue;
-		}
-		const struct flow *mine = flow_at(table, bucket->slots[i]), *other = flow_at(table, best);
-		bool mine_expendable = flow_expendable(mine), other_expendable = flow_expendable(other);
-		if (mine_expendable != other_expendable ? mine_expendable : mine->last_ns < other->last_ns)
-			best = bucket->slots[i];
-	}
-	return best;
-}
-
-/*
- * An expendable flow in the buckets behind these two, or FLOW_SLOT_NONE. Under a flood every third bucket or so has none, so two are too
- * few to protect the others: of a table half full of half-open flows one in 20 evictions would push out a real one.
- */
-static uint32_t flow_table_expendable_near(struct flow_table *table, uint32_t first)
-{
-	if (table->search_rests) {
-		table->search_rests--;
-		return FLOW_SLOT_NONE;
-	}
-	for (uint32_t n = 1; n <= SEARCH_BUCKETS; n++) {
-		uint32_t at = (uint32_t)(((uint64_t)first + n) % table->buckets_count);
-		uint32_t victim = bucket_victim(table, &table->buckets[at], FLOW_SLOT_NONE);
-		if (victim != FLOW_SLOT_NONE && flow_expendable(flow_at(table, victim)))
-			return victim;
-	}
-	table->search_rests = SEARCH_RESTS;
-	return FLOW_SLOT_NONE;
-}
-
-/* Makes room: in these two buckets if both are full, else anywhere, near by. */
 static void flow_table_evict(struct flow_table *table, uint64_t hash, uint64_t now_ns)
 {
-	uint32_t first = hash_first(table, hash), second = hash_second(table, hash);
-	const struct bucket *buckets = table->buckets;
-	uint32_t victim = bucket_victim(table, &buckets[first], FLOW_SLOT_NONE);
+	uint32_t victim = victim_choose(&table->search, hash_first(table, hash), hash_second(table, hash));
 
-	victim = bucket_victim(table, &buckets[second], victim);
-	/* Goes on only while it meets empty buckets: in a full table, hardly ever. */
-	for (uint32_t i = first; victim == FLOW_SLOT_NONE; i = i + 1 == table->buckets_count ? 0 : i + 1)
-		victim = bucket_victim(table, &buckets[i], FLOW_SLOT_NONE);
-	bool anywhere = buckets[first].used < BUCKET_SLOTS || buckets[second].used < BUCKET_SLOTS;
-	if (anywhere && !flow_expendable(flow_at(table, victim))) {
-		uint32_t other = flow_table_expendable_near(table, second);
-		victim = other != FLOW_SLOT_NONE ? other : victim;
-	}
 	flow_table_end(table, victim, flow_hash(table, flow_at(table, victim)), FLOW_END_EVICTION, now_ns);
 }
 
