@@ -174,7 +174,7 @@ suite asan streaming
 suite release bpf
 suite asan bpf
 suite release net
-suite asan net
+FLOWLANE_NET_SHORT=1 suite asan net # the long form is the one above
 suite release vm
 if ! can_fuzz; then
 	step "fuzz" skip_fuzz
