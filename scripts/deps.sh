@@ -10,7 +10,7 @@
 set -euo pipefail
 
 build=(gcc libc6-dev make cmake pkg-config python3 libpcap-dev zlib1g-dev libcyaml-dev libyaml-dev liburing-dev libcmocka-dev liblz4-dev libbz2-dev nettle-dev clang bpftool libbpf-dev libxdp-dev libelf-dev libmicrohttpd-dev librocksdb-dev libprotobuf-c-dev protobuf-c-compiler libisal-dev libgrpc-dev)
-tests=(git netbase python3-pkg-resources tshark wireshark-common tcpdump python3 clang clang-format libclang-rt-14-dev file dpkg-dev gzip iproute2 ethtool nfdump rocksdb-tools protobuf-compiler python3-protobuf python3-grpcio python3-grpc-tools openssl)
+tests=(git ca-certificates netbase python3-pkg-resources tshark wireshark-common tcpdump python3 clang clang-format libclang-rt-14-dev file dpkg-dev gzip iproute2 ethtool nfdump rocksdb-tools protobuf-compiler python3-protobuf python3-grpcio python3-grpc-tools openssl)
 bench=(tcpdump softflowd nfdump python3 iproute2)
 live=(iproute2)
 
