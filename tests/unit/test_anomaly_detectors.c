@@ -127,6 +127,12 @@ static void amplification__99_and_100_large_answers__nothing_and_one_alert(void 
 				add_reflection(&trace, T0 + i * MS, cases[k].port, i, false);
 			alerts_are(&trace, &config, answers < 100 ? "" : cases[k].wanted);
 		}
+		/* The same 100,000 bytes, and one byte more asked for. */
+		struct trace trace = { 0 };
+		config.detector[cases[k].kind].threshold = 100001;
+		for (unsigned i = 0; i < 100; i++)
+			add_reflection(&trace, T0 + i * MS, cases[k].port, i, false);
+		alerts_are(&trace, &config, "");
 	}
 }
 
