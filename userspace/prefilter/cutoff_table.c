@@ -166,9 +166,10 @@ bool cutoff_table_get(void *context, const struct flow_key *key, bool take, stru
 	struct cutoff_key cut = cutoff_key_of(key);
 	struct place *place = key->tunnel ? NULL : place_find(context, &cut);
 
-	struct cutoff_counts *found = place && has_packets(&place->before) ? &place->before : &place->counts;
-
-	if (!place || !has_packets(found))
+	if (!place)
+		return false;
+	struct cutoff_counts *found = has_packets(&place->before) ? &place->before : &place->counts;
+	if (!has_packets(found))
 		return false;
 	*counts = *found;
 	if (take)
