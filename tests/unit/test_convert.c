@@ -181,6 +181,7 @@ static void nfcapd__when_damaged__then_offset_and_reason(void **state)
 		{ "too many records", 40, 9, "fewer records" },
 		{ "too few records", 40, 2, "more than the records" },
 		{ "block size", 46, 0xff, "5 MiB" },
+		{ "block type", 48, 7, "type of block" },
 		{ "record type", 52, 77, "type 77" },
 		{ "record of 1.6", 52, 10, "nfdump 1.6" },
 		{ "record size", 55, 0xff, "longer than the rest" },
@@ -208,8 +209,8 @@ static void nfcapd__when_damaged__then_offset_and_reason(void **state)
 		free(messages);
 		assert_false(file_exists(out));
 	}
-	/* Cut off anywhere in its blocks: an error each time, and never a crash. */
-	for (size_t size = 0; size < load_le64(data + 24); size++) {
+	/* Cut off anywhere, in the appendix, too: an error each time, and never a crash. */
+	for (size_t size = 0; size < bytes; size++) {
 		char *messages;
 		write_bytes(in, data, size);
 		assert_int_equal(convert(&messages, "--to", "csv_flow", "--from", "nfcapd", out, in, NULL), 2);
@@ -225,6 +226,89 @@ static void nfcapd__when_damaged__then_offset_and_reason(void **state)
 		free(messages);
 	}
 	free(data);
+}
+
+static void nfcapd__when_more_is_behind_its_end__then_said_once(void **state)
+{
+	(void)state;
+	char *whole = test_path("whole"), *in = test_path("in"), *out = test_path("out"), *messages, said[64];
+	size_t bytes;
+
+	nfcapd_make(whole);
+	uint8_t *data = (uint8_t *)file_read(whole, &bytes);
+	FILE *file = fopen(in, "w");
+	assert_non_null(file);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(fwrite(data, 1, bytes, file), bytes);
+	fclose(file);
+	assert_int_equal(convert(&messages, "-q", "--to", "csv_flow", out, in, NULL), 0);
+	snprintf(said, sizeof(said), "%zu bytes behind its end", bytes);
+	assert_non_null(strstr(messages, said));
+	assert_int_equal(count_of(messages, "\n"), 1);
+	free(messages);
+	free(data);
+}
+
+static void nfcapd__when_big_endian__then_said(void **state)
+{
+	(void)state;
+	char *in = test_path("in"), *messages;
+
+	write_bytes(in, (const uint8_t[40]){ 0xa5, 0x0c, 0, 2 }, 40);
+	assert_int_equal(convert(&messages, "--to", "csv_flow", test_path("out"), in, NULL), 2);
+	assert_non_null(strstr(messages, "big-endian"));
+	free(messages);
+}
+
+static void text__when_its_last_line_has_no_end__then_a_warning(void **state)
+{
+	(void)state;
+	char *in = test_path("in"), *messages;
+
+	write_bytes(in, CSV_1, strlen(CSV_1) - 1);
+	assert_int_equal(convert(&messages, "-q", "--to", "pipe", test_path("out"), in, NULL), 0);
+	assert_non_null(strstr(messages, "line 1: no newline"));
+	free(messages);
+}
+
+/* Nothing of it may reach a terminal as it is. */
+static void text__when_not_printable__then_not_printed(void **state)
+{
+	(void)state;
+	char *in = test_path("in"), *messages;
+
+	file_write(in, "2, \033[2J\303\244, 1\n");
+	assert_int_equal(convert(&messages, "--to", "pipe", test_path("out"), in, NULL), 2);
+	assert_non_null(strstr(messages, "field 2 is \"?[2J??\""));
+	free(messages);
+}
+
+/* A record that the format cannot hold must not become another. An af of 0 is IPv4, as flow-models has it. */
+static void nfcapd__when_addresses_do_not_fit__then_an_error(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line;
+		int status;
+	} rows[] = {
+		{ "7, 6, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 6, 340, 0\n", 2 },
+		{ "2, 6, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 6, 340, 0\n", 2 },
+		{ "0, 6, 0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 6, 340, 0\n", 2 },
+		{ "0, 6, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 6, 340, 0\n", 0 },
+		{ "10, 6, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 6, 340, 0\n", 0 },
+	};
+	char *in = test_path("in"), *out = test_path("out"), *messages, lines[400];
+
+	for (unsigned i = 0; i < ROWS(rows); i++) {
+		snprintf(lines, sizeof(lines), "%s%s", CSV_1, rows[i].line);
+		file_write(in, lines);
+		int status = convert(&messages, "-qf", "--to", "nfcapd", out, in, NULL);
+		if (status != rows[i].status || (status && !strstr(messages, "record 2 has addresses that nfcapd cannot hold")))
+			fail_msg("row %u: exit code %d, %s", i, status, messages);
+		free(messages);
+		assert_int_equal(file_exists(out), !status);
+		unlink(out);
+	}
 }
 
 static void binary__when_bad__then_file_and_reason(void **state)
@@ -373,10 +457,11 @@ static void in__when_a_folder__then_its_files_in_order(void **state)
 static void usage__when_wrong__then_exit_code_1(void **state)
 {
 	(void)state;
-	char *in = test_path("in"), *out = test_path("out"), *messages;
+	char *in = test_path("in"), *out = test_path("out"), *fifo = test_path("fifo"), *messages;
 
 	file_write(in, CSV_1);
 	file_write(out, "precious");
+	assert_int_equal(mkfifo(fifo, 0600), 0);
 	const struct {
 		const char *arguments[6];
 		const char *why;
@@ -390,6 +475,7 @@ static void usage__when_wrong__then_exit_code_1(void **state)
 		{ { "--to", "nfcapd", "-", in }, "only text" },
 		{ { "--to", "pipe", "x", "-" }, "give --from" },
 		{ { "--to", "binary", "-f", out, in }, "no directory" },
+		{ { "--to", "nfcapd", "-f", fifo, in }, "no regular file" },
 		{ { "--to", "pipe", "--active-timeout-s", "5", "x", in }, "--merge" },
 		{ { "--to", "pipe", "--frobnicate", "x", in }, "unknown option --frobnicate" },
 	};
@@ -568,6 +654,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nfcapd__when_compressed_anew__then_nothing_is_lost, scratch_make, tree_teardown),
 		cmocka_unit_test_setup_teardown(text__when_bad__then_line_and_reason, scratch_make, tree_teardown),
 		cmocka_unit_test_setup_teardown(nfcapd__when_damaged__then_offset_and_reason, scratch_make, tree_teardown),
+		cmocka_unit_test_setup_teardown(nfcapd__when_more_is_behind_its_end__then_said_once, scratch_make, tree_teardown),
+		cmocka_unit_test_setup_teardown(nfcapd__when_big_endian__then_said, scratch_make, tree_teardown),
+		cmocka_unit_test_setup_teardown(text__when_its_last_line_has_no_end__then_a_warning, scratch_make, tree_teardown),
+		cmocka_unit_test_setup_teardown(text__when_not_printable__then_not_printed, scratch_make, tree_teardown),
+		cmocka_unit_test_setup_teardown(nfcapd__when_addresses_do_not_fit__then_an_error, scratch_make, tree_teardown),
 		cmocka_unit_test_setup_teardown(binary__when_bad__then_file_and_reason, scratch_make, tree_teardown),
 		cmocka_unit_test_setup_teardown(binary__when_columns_are_missing__then_zero, scratch_make, tree_teardown),
 		cmocka_unit_test_setup_teardown(out__when_there_is_no_space__then_nothing_is_left, scratch_make, tree_teardown),

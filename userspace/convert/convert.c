@@ -270,6 +270,10 @@ static int out_check(const struct convert *convert)
 			format_name(convert->to), convert->to == FORMAT_BINARY ? "one" : "a file");
 		return EXIT_USAGE;
 	}
+	if (convert->to == FORMAT_NFCAPD && !S_ISREG(out.st_mode)) {
+		log_error("convert: %s is no regular file, which nfcapd needs: its header is written last", convert->out);
+		return EXIT_USAGE;
+	}
 	if (!convert->force && (S_ISREG(out.st_mode) || S_ISDIR(out.st_mode))) {
 		log_error("convert: %s exists; use --force to overwrite it", convert->out);
 		return EXIT_USAGE;

@@ -22,6 +22,7 @@ struct nfcapd_reader {
 	uint32_t records;      /* of it still to come */
 	uint32_t at, bytes;    /* in `data` */
 	uint64_t reverse;      /* records with counters of the other direction */
+	bool ended;            /* what is behind the last block was looked at */
 	uint8_t *packed;       /* NFCAPD_BLOCK_LIMIT, as the next */
 	uint8_t *data;
 };
@@ -40,6 +41,14 @@ static int header_fail(const struct nfcapd_reader *reader, const char *reason)
 	return -EINVAL;
 }
 
+static int read_failed(const struct nfcapd_reader *reader, ssize_t error)
+{
+	log_error("convert: cannot read \"%s\": %s", reader->base.path,
+		error == -ESPIPE ? "nfcapd is read from a file, and this is a pipe" : strerror((int)-error));
+	return (int)error;
+}
+
+/* Bytes read, less only at the end of the file; or a negative errno, not logged. */
 static ssize_t read_at(const struct nfcapd_reader *reader, void *data, size_t bytes, uint64_t offset)
 {
 	size_t done = 0;
@@ -96,6 +105,31 @@ static int blocks_check_end(const struct nfcapd_reader *reader)
 	return 0;
 }
 
+/* Behind the last block: the appendix, which has to be whole although nothing of it is needed, and nothing more. An nfcapd that
+ * appends to a file may leave a few bytes there. */
+static int file_check_end(struct nfcapd_reader *reader)
+{
+	uint64_t offset = reader->next_offset, bytes = reader->base.bytes_total;
+	struct nfcapd_block_header header;
+
+	if (reader->ended)
+		return 0;
+	for (unsigned i = 0; i < reader->header.appendix_blocks; i++) {
+		ssize_t n = read_at(reader, &header, sizeof(header), offset);
+		if (n < 0)
+			return read_failed(reader, n);
+		if (n != sizeof(header) || offset + sizeof(header) + header.size > bytes)
+			return header_fail(reader, "the file ends before its appendix does; it is cut off");
+		offset += sizeof(header) + header.size;
+	}
+	if (offset < bytes)
+		log_warning("convert: %s: %" PRIu64
+			    " bytes behind its end are left out; if it was joined of several files, name those",
+			reader->base.path, bytes - offset);
+	reader->ended = true;
+	return 0;
+}
+
 static int block_load(struct nfcapd_reader *reader)
 {
 	struct nfcapd_block_header header;
@@ -104,19 +138,25 @@ static int block_load(struct nfcapd_reader *reader)
 	reader->block_offset = reader->next_offset;
 	reader->at = 0;
 	ssize_t n = read_at(reader, &header, sizeof(header), reader->block_offset);
+	if (n < 0)
+		return read_failed(reader, n);
 	if (n != sizeof(header))
-		return n < 0 ? (int)n : nfcapd_fail(reader, "the file ends before the block does; it is cut off");
+		return nfcapd_fail(reader, "the file ends before the block does; it is cut off");
 	if (header.size > NFCAPD_BLOCK_LIMIT)
 		return nfcapd_fail(reader, "more than 5 MiB, which no block has");
 	n = read_at(reader, reader->packed, header.size, reader->block_offset + sizeof(header));
+	if (n < 0)
+		return read_failed(reader, n);
 	if (n != (ssize_t)header.size)
-		return n < 0 ? (int)n : nfcapd_fail(reader, "the file ends before the block does; it is cut off");
+		return nfcapd_fail(reader, "the file ends before the block does; it is cut off");
 	reader->next_offset += sizeof(header) + header.size;
 	reader->base.bytes_done = reader->next_offset;
-	if (header.type != NFCAPD_BLOCK_FLOWS) {
-		reader->records = reader->bytes = 0; /* an array block: nfdump skips it, too */
+	if (header.type == NFCAPD_BLOCK_ARRAYS) {
+		reader->records = reader->bytes = 0;
 		return 0;
 	}
+	if (header.type != NFCAPD_BLOCK_FLOWS)
+		return nfcapd_fail(reader, "a type of block that is not known; 3 is");
 	long bytes = nfcapd_decompress(reader->header.compression, reader->packed, header.size, reader->data, NFCAPD_BLOCK_LIMIT);
 	if (bytes < 0)
 		return nfcapd_fail(reader, "it cannot be decompressed; it is damaged");
@@ -306,12 +346,13 @@ static int nfcapd_next(struct reader *base, struct record *records, unsigned n)
 		}
 		if (!more)
 			more = blocks_check_end(reader);
-		if (!more && reader->block == reader->header.blocks)
-			break;
+		bool ended = reader->block == reader->header.blocks;
 		if (!more)
-			more = block_load(reader);
+			more = ended ? file_check_end(reader) : block_load(reader);
 		if (more < 0)
 			return more;
+		if (ended)
+			break;
 	}
 	return (int)got;
 }
@@ -357,7 +398,9 @@ int nfcapd_reader_open(const char *path, struct reader **result)
 		reader->base.bytes_total = (uint64_t)st.st_size;
 		reader->next_offset = sizeof(reader->header);
 		ssize_t n = read_at(reader, &reader->header, sizeof(reader->header), 0);
-		if (n != sizeof(reader->header))
+		if (n < 0)
+			error = read_failed(reader, n);
+		else if (n != sizeof(reader->header))
 			error = header_fail(reader, "shorter than the header of an nfcapd file");
 		else
 			error = header_check(reader);

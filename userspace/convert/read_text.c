@@ -71,6 +71,10 @@ static int text_line(struct text_reader *reader, char **start, char **stop)
 	if (reader->at == reader->end)
 		return 0;
 	reader->line++;
+	if (!newline)
+		log_warning("convert: %s, line %" PRIu64
+			    ": no newline at its end; if the file was cut off there, its last field is wrong",
+			reader->base.path, reader->line);
 	*start = reader->at;
 	*stop = newline ? newline : reader->end;
 	reader->at = newline ? newline + 1 : reader->end;
@@ -113,10 +117,12 @@ static inline bool number_take(char **at, uint64_t *number)
 static int number_fail(struct text_reader *reader, unsigned n, const char *at, char separator)
 {
 	size_t length = strcspn(at, (char[]){ separator, '\0' }), digits = strspn(at, "0123456789");
-	char reason[160];
+	char reason[160], shown[41] = "";
 
-	snprintf(reason, sizeof(reason), "field %u is \"%.*s\", and must be a whole number%s", n + 1,
-		length < 40 ? (int)length : 40, at, digits > 19 && digits == length ? " below 2^64" : "");
+	for (unsigned i = 0; i < length && i < sizeof(shown) - 1; i++)
+		shown[i] = at[i] >= ' ' && at[i] <= '~' ? at[i] : '?'; /* for a terminal */
+	snprintf(reason, sizeof(reason), "field %u is \"%s\", and must be a whole number%s", n + 1, shown,
+		digits > 19 && digits == length ? " below 2^64" : "");
 	return text_fail(reader, reason);
 }
 

@@ -40,7 +40,7 @@ int reader_detect(const char *path, enum record_format *format)
 		ssize_t n = pread(fd, head, sizeof(head), 0);
 		if (n < 0)
 			error = errno == ESPIPE ? -ESPIPE : -errno;
-		else if (n >= 2 && load_le16(head) == NFCAPD_MAGIC)
+		else if (n >= 2 && (load_le16(head) == NFCAPD_MAGIC || load_be16(head) == NFCAPD_MAGIC))
 			*format = FORMAT_NFCAPD;
 		else
 			*format = memchr(head, '|', (size_t)n) ? FORMAT_PIPE : FORMAT_CSV_FLOW;

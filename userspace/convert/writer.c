@@ -119,6 +119,26 @@ static int columns_put(struct writer *writer, const struct way_row *row)
 	return -ERANGE;
 }
 
+/* nfcapd has addresses of 32 bits and of 128: what is neither would come back as another record. */
+static int nfcapd_put(struct writer *writer, const struct record *record)
+{
+	const struct way_row *row = &record->row;
+	bool words = row->sa[0] || row->sa[1] || row->sa[2] || row->da[0] || row->da[1] || row->da[2];
+	int error = 0;
+
+	if (row->af != WAY_AF_IPV6 && (words || (row->af && row->af != WAY_AF_IPV4))) {
+		log_error("%s: record %" PRIu64
+			  " has addresses that nfcapd cannot hold (af %u%s; 2, with 32 bits, and 10 are known)",
+			WHAT, writer->records + 1, row->af, words ? " with more than 32 bits" : "");
+		return -ERANGE;
+	}
+	if (nfcapd_block_full(&writer->block))
+		error = nfcapd_file_append(writer->file, &writer->block);
+	if (!error)
+		nfcapd_block_add(&writer->block, row, &record->extra);
+	return error;
+}
+
 int writer_put(struct writer *writer, const struct record *record)
 {
 	int error = 0;
@@ -134,10 +154,7 @@ int writer_put(struct writer *writer, const struct record *record)
 		error = columns_put(writer, &record->row);
 		break;
 	default:
-		if (nfcapd_block_full(&writer->block))
-			error = nfcapd_file_append(writer->file, &writer->block);
-		if (!error)
-			nfcapd_block_add(&writer->block, &record->row, &record->extra);
+		error = nfcapd_put(writer, record);
 		break;
 	}
 	if (writer->text && writer->at > writer->chunk + OUTFILE_CHUNK - WAY_LINE_MAX)

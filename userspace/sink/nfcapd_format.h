@@ -10,12 +10,13 @@
 
 #include <stdint.h>
 
-#define NFCAPD_MAGIC       0xa50c
-#define NFCAPD_LAYOUT      2
-#define NFCAPD_VERSION     0x01070100 /* of the nfdump whose layout this is */
-#define NFCAPD_BLOCK_FLOWS 3
-#define NFCAPD_BLOCK_BYTES (1u << 20) /* records of a block at most, uncompressed */
-#define NFCAPD_BLOCK_LIMIT (5u << 20) /* what a reader accepts */
+#define NFCAPD_MAGIC        0xa50c
+#define NFCAPD_LAYOUT       2
+#define NFCAPD_VERSION      0x01070100 /* of the nfdump whose layout this is */
+#define NFCAPD_BLOCK_FLOWS  3
+#define NFCAPD_BLOCK_ARRAYS 4          /* no flows; nfdump passes over it, too */
+#define NFCAPD_BLOCK_BYTES  (1u << 20) /* records of a block at most, uncompressed */
+#define NFCAPD_BLOCK_LIMIT  (5u << 20) /* what a reader accepts */
 
 enum nfcapd_record_type { NFCAPD_RECORD_FLOW = 11, NFCAPD_RECORD_IDENT = 0x8001, NFCAPD_RECORD_STAT = 0x8002 };
 
