@@ -17,6 +17,7 @@
 #include "merge.h"
 #include "metrics.h"
 #include "monitor.h"
+#include "nearest.h"
 #include "options.h"
 #include "privileges.h"
 #include "signals.h"
@@ -95,13 +96,48 @@ out:
 	return status;
 }
 
+static int receive_run(int argc, char **argv);
+
+/* Jobs other than a run: `flowlane NAME ...`. The program's own name is not among their arguments: argv[0] is NAME. */
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv); /* returns the exit code */
+} commands[] = {
+	{ "merge", merge_run },
+	{ "ctl", ctl_run },
+	{ "convert", convert_run },
+	{ "doctor", doctor_run },
+	{ "receive", receive_run },
+	{ "extract", extract_run },
+#ifdef FLOWLANE_NCAP
+	{ "dump", dump_run },
+#endif
+};
+
+/* The name of the command that `word`, in its place, was meant to be; NULL if it rather begins a filter: "tcp port 80". */
+static const char *command_meant(const char *word)
+{
+	const char *names[sizeof(commands) / sizeof(commands[0])];
+	unsigned count = sizeof(commands) / sizeof(commands[0]);
+
+	if (!word || word[0] == '-' || strlen(word) < 4)
+		return NULL;
+	for (unsigned i = 0; i < count; i++)
+		names[i] = commands[i].name;
+	return nearest_name(word, names, count);
+}
+
 static int run_options(int argc, char **argv, bool receives)
 {
 	static struct options options;
 	int status;
 
 	if (options_parse(argc, argv, &options)) {
-		log_error("%s", options.error);
+		const char *meant = receives ? NULL : command_meant(argv[1]);
+		if (meant)
+			log_error("flowlane has no command %s; did you mean flowlane %s?", argv[1], meant);
+		else
+			log_error("%s", options.error);
 		status = EXIT_USAGE;
 	} else if (options_inform(&options, stdout, &status)) {
 		/* --help and the like */
@@ -124,22 +160,6 @@ static int receive_run(int argc, char **argv)
 {
 	return run_options(argc, argv, true);
 }
-
-/* Jobs other than a run: `flowlane NAME ...`. The program's own name is not among their arguments: argv[0] is NAME. */
-static const struct command {
-	const char *name;
-	int (*run)(int argc, char **argv); /* returns the exit code */
-} commands[] = {
-	{ "merge", merge_run },
-	{ "ctl", ctl_run },
-	{ "convert", convert_run },
-	{ "doctor", doctor_run },
-	{ "receive", receive_run },
-	{ "extract", extract_run },
-#ifdef FLOWLANE_NCAP
-	{ "dump", dump_run },
-#endif
-};
 
 static const struct command *find_command(const char *name)
 {

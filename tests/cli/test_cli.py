@@ -25,6 +25,8 @@ class Usage(CliTest):
             ([], "nothing to read"),
             (["tcp"], "nothing to read"),
             (["-r"], "-r needs a file name"),
+            (["recieve", "--listen", "127.0.0.1:50051", "--bogus"], "did you mean flowlane receive?"),
+            (["-r", "a.pcap", "--export", "x"], "there are --export-rocksdb, --export-json, "),
             (["--bogus"], "unknown option --bogus"),
             (["-r", "a.pcap", "--export-jsn", "x"], "did you mean --export-json?"),
             (["-r", "a.pcap", "-Z"], "unknown option -Z"),

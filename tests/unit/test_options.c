@@ -50,6 +50,9 @@ static void parse__when_wrong__then_sentence(void **state)
 		{ "typo", "-r a --export-jsn b", "unknown option --export-jsn; did you mean --export-json?" },
 		{ "swapped letters", "-r a --satts", "did you mean --stats?" },
 		{ "half a name", "-r a --rotate-mb 3", "did you mean --write-pcap-rotate-mb?" },
+		{ "beginning of many names", "-r a --write-pcap-rotate 3",
+			"there are --write-pcap-rotate-mb, --write-pcap-rotate-s" },
+		{ "file that is not there", "-r a.pcap b.pcapng", "there is no file b.pcapng" },
 		{ "nothing near", "-r a --zzzzzz", "unknown option --zzzzzz; flowlane --help" },
 		{ "unknown letter", "-r a -Z", "unknown option -Z" },
 		{ "file and interface", "-r a -i b", "-r a and -i b: a run reads files or captures live" },
@@ -280,8 +283,8 @@ static void parse__when_output_is_an_input__then_refused(void **state)
 		assert_non_null(strstr(options.error, "would overwrite the input"));
 		options_free(&options);
 	}
-	assert_int_equal(parse("-r in.pcap other.pcap", &options), 0);
-	assert_string_equal(options.config.filter, "other.pcap");
+	assert_int_equal(parse("-r in.pcap other.cap", &options), 0);
+	assert_string_equal(options.config.filter, "other.cap");
 	options_free(&options);
 	assert_int_equal(parse("-r in.pcap hard.pcap", &options), -EINVAL);
 	assert_non_null(strstr(options.error, "hard.pcap is a file, not a part of a filter; to read it too, give -r hard.pcap"));

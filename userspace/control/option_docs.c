@@ -8,6 +8,9 @@ const char *const doc_usage[] = {
 	"flowlane receive --listen ADDR:PORT [OPTIONS] [FILTER...]",
 	"flowlane merge OUT IN...",
 	"flowlane convert --to FORMAT OUT IN...",
+	"flowlane extract --index DIR... [WHAT] --list | -w OUT",
+	"flowlane dump [--json|--csv|--table] FILE",
+	"flowlane doctor [-i IF]...",
 	"flowlane ctl [--control PATH] status|reload-prefilter|set-sample 1/N|rotate|flush",
 	NULL,
 };
@@ -20,8 +23,12 @@ const char *const doc_about[] = {
 	"--no-NAME takes back a flag that the configuration file sets. Numbers may end in k, M, G (thousands) or Ki, Mi, Gi (1024s).",
 	"flowlane receive takes the packets that sensors (flowlane --stream-grpc, and others) stream to it, with the same options.",
 	"flowlane merge writes the packets of several captures into one, in the order of time.",
-	"flowlane ctl asks a running flowlane for something: docs/prefilter.md.",
 	"flowlane convert writes flow records of one format in another: csv_flow, binary, pipe, nfcapd.",
+	"flowlane extract copies the packets of flows out of captures that have an index (--export-rocksdb, --index).",
+	"flowlane dump prints audit records (--ncap).",
+	"flowlane doctor says what of live capture will work on this machine, and how to mend the rest.",
+	"flowlane ctl asks a running flowlane for something: docs/prefilter.md.",
+	"Each of them has a --help of its own.",
 	NULL,
 };
 

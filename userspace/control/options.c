@@ -43,17 +43,34 @@ static int find_letter(char letter)
 	return -1;
 }
 
+/* "--export": one of its many ends would be a poor guess. Lists the names that begin so; false if they are fewer than two. */
+static bool begins_several(const char *given, size_t length, const char *const *names, unsigned count, char *list, size_t size)
+{
+	unsigned found = 0;
+	size_t used = 0;
+
+	for (unsigned i = 0; length >= 3 && i < count; i++) {
+		if (strncmp(names[i], given, length) || used >= size)
+			continue;
+		used += (size_t)snprintf(list + used, size - used, "%s--%s", found ? ", " : "", names[i]);
+		found++;
+	}
+	return found > 1 && used < size;
+}
+
 static int unknown_long(struct options *options, const char *name, size_t length)
 {
 	const char *names[OPTION_COUNT_MAX];
 	unsigned count = 0;
-	char given[64];
+	char given[64], several[400];
 
 	snprintf(given, sizeof(given), "%.*s", (int)length, name);
 	for (unsigned i = 0; i < option_count; i++) {
 		if (option_table[i].name)
 			names[count++] = option_table[i].name;
 	}
+	if (begins_several(given, length, names, count, several, sizeof(several)))
+		return option_fail(options, "unknown option --%s; there are %s", given, several);
 	const char *near = nearest_name(given, names, count);
 	if (near)
 		return option_fail(options, "unknown option --%s; did you mean --%s?", given, near);
@@ -139,7 +156,7 @@ static int take_letters(struct options *options, struct arguments *given, char *
 }
 
 /* "flowlane -r *.pcap" gives the second file as a filter: say so before the filter compiler says "syntax error". */
-static bool is_capture_file(const char *word)
+static bool names_capture_file(const char *word)
 {
 	static const char *const endings[] = { ".pcap", ".pcapng", ".cap", ".dmp", ".gz" };
 	size_t length = strlen(word);
@@ -147,7 +164,7 @@ static bool is_capture_file(const char *word)
 	for (unsigned i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
 		size_t ending = strlen(endings[i]);
 		if (length > ending && !strcmp(word + length - ending, endings[i]))
-			return access(word, F_OK) == 0;
+			return true;
 	}
 	return false;
 }
@@ -156,8 +173,10 @@ static int add_filter_word(struct options *options, struct arguments *given, con
 {
 	char *longer;
 
-	if (is_capture_file(word))
+	if (names_capture_file(word) && access(word, F_OK) == 0)
 		return option_fail(options, "%s is a file, not a part of a filter; to read it too, give -r %s", word, word);
+	if (names_capture_file(word) && strstr(word, ".pcap"))
+		return option_fail(options, "there is no file %s, and it is no part of a filter; files are given as -r FILE", word);
 	if (asprintf(&longer, "%s%s%s", given->filter ? given->filter : "", given->filter ? " " : "", word) < 0)
 		return option_fail(options, "out of memory while reading the options");
 	free(given->filter);

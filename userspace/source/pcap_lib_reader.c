@@ -31,6 +31,40 @@ static ssize_t cookie_read(void *cookie, char *to, size_t n)
 	return got;
 }
 
+/* The program that unpacks what the file begins with; NULL if it is not packed, or by gzip, which we unpack. */
+static const char *unpacker_of(const uint8_t *head)
+{
+	static const struct {
+		uint8_t magic[4];
+		unsigned bytes;
+		const char *command;
+	} packers[] = {
+		{ { 0x28, 0xb5, 0x2f, 0xfd }, 4, "zstd -dc" },
+		{ { 0xfd, '7', 'z', 'X' }, 4, "xz -dc" },
+		{ { 'B', 'Z', 'h' }, 3, "bzip2 -dc" },
+		{ { 0x04, 0x22, 0x4d, 0x18 }, 4, "lz4 -dc" },
+		{ { 'P', 'K', 3, 4 }, 4, "unzip -p" },
+	};
+
+	for (unsigned i = 0; i < sizeof(packers) / sizeof(packers[0]); i++) {
+		if (!memcmp(head, packers[i].magic, packers[i].bytes))
+			return packers[i].command;
+	}
+	return NULL;
+}
+
+static void refuse_format(const char *name, const uint8_t *head)
+{
+	const char *unpacker = unpacker_of(head);
+
+	if (unpacker)
+		log_error("%s is compressed, but not by gzip; unpack it into a pipe: %s FILE | flowlane -r - ...", name, unpacker);
+	else
+		log_error("%s is not a capture file: it starts with %02x %02x %02x %02x; flowlane reads pcap, pcapng, and both "
+			  "gzip'ed",
+			name, head[0], head[1], head[2], head[3]);
+}
+
 /* libpcap's reasons are unknown to the user; what is in the file helps more. */
 static int open_refuse(struct pcap_reader *reader, const char *why)
 {
@@ -41,9 +75,7 @@ static int open_refuse(struct pcap_reader *reader, const char *why)
 	if (byte_stream_error(reader->stream))
 		return byte_stream_error(reader->stream);
 	if (strstr(why, "unknown file format"))
-		log_error("%s is not a capture file: it starts with %02x %02x %02x %02x; flowlane reads pcap, pcapng, and both "
-			  "gzip'ed",
-			name, head[0], head[1], head[2], head[3]);
+		refuse_format(name, head);
 	else if (strstr(why, "truncated"))
 		log_error("%s: cut off inside its file header: it holds no packets", name);
 	else
