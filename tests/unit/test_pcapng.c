@@ -68,6 +68,9 @@ static void rx_batch__each_time_resolution__nanoseconds(void **state)
 		{ "2^-32 s, as NTP", 0x80 | 32, (UINT64_C(1700000000) << 32) + (UINT64_C(1) << 30), UINT64_C(1700000000250000000),
 			true },
 		{ "2^-63 s", 0x80 | 63, (UINT64_C(1) << 63) + (UINT64_C(1) << 62), UINT64_C(1500000000), true },
+		{ "us, last of 64 bits of ns", 6, UINT64_MAX / 1000, UINT64_MAX / 1000 * 1000, false },
+		{ "us, beyond them", 6, (UINT64_C(1102) << 32) * 1000000 + 1177611630539464, UINT64_C(1177611630539464000), false },
+		{ "s, beyond them", 0x80, (UINT64_C(5) << 32) + 1700000000, UINT64_C(1700000000000000000), false },
 		{ "2^-127 s", 0xff, UINT64_MAX, 0, true },
 	};
 	(void)state;
@@ -419,6 +422,7 @@ static void rx_batch__modified_pcap__libpcap_reads_it(void **state)
 			assert_int_equal(got.frames[i].link, LINK_RAW);
 		}
 		assert_int_equal(got.info.link, LINK_RAW);
+		assert_false(got.info.nanoseconds);
 		free(got.frames);
 		if (!gzip) {
 			assert_int_equal(file_drain(capture_write_cut(&capture, "f", size - 1), &got), 0);

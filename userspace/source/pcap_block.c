@@ -148,7 +148,6 @@ static int classic_header(struct pcap_reader *reader, const uint8_t *head)
 	if (link < 0)
 		return -EPROTONOSUPPORT;
 	reader->link = link;
-	reader->nanoseconds = reader->variant == PCAP_NS || reader->variant == PCAP_NS_SWAPPED;
 	reader->snaplen = load_32(reader, head + 16);
 	if (reader->snaplen == 0)
 		reader->snaplen = PCAP_CAP_LEN_MAX;
@@ -236,6 +235,8 @@ int pcap_reader_open(struct pcap_reader *reader, const char *path, size_t block_
 		goto fail;
 	}
 	reader->variant = (uint8_t)variant_of(head);
+	/* Also for libpcap, which does not tell what the file has: the modified format and the old ones have microseconds. */
+	reader->nanoseconds = load_le32(head) == PCAP_MAGIC_NS || load_le32(head) == __builtin_bswap32(PCAP_MAGIC_NS);
 	error = buffer_open(reader, block_bytes);
 	if (error)
 		goto fail;

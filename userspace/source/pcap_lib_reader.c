@@ -115,7 +115,6 @@ int pcap_lib_open(struct pcap_reader *reader)
 		return open_refuse(reader, why);
 	}
 	reader->snaplen = (uint32_t)pcap_snapshot(reader->lib);
-	reader->nanoseconds = true; /* libpcap does not tell what the file has */
 	return lib_link(reader);
 }
 

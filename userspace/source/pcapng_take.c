@@ -15,6 +15,15 @@ static inline uint16_t u16_at(const uint8_t *p, bool swapped)
 	return swapped ? load_be16(p) : load_le16(p);
 }
 
+/*
+ * 64 bits of nanoseconds end in 2554. What is beyond was never a time of day; of its seconds the lower 32 bits count, as in every
+ * pcap file made of it (tcpdump -w), and often those are right.
+ */
+static uint64_t far_ns(uint64_t multiplier, uint64_t ticks)
+{
+	return ticks % ((NS_PER_SECOND << 32) / multiplier) * multiplier;
+}
+
 /* The resolutions that no capture tool uses: powers of two, and finer than nanoseconds. */
 static uint64_t ticks_to_ns(uint8_t resolution, uint64_t ticks)
 {
@@ -24,7 +33,10 @@ static uint64_t ticks_to_ns(uint8_t resolution, uint64_t ticks)
 		if (digits > 63)
 			return 0;
 		uint64_t fraction = ticks & ((UINT64_C(1) << digits) - 1);
-		return (ticks >> digits) * NS_PER_SECOND + (uint64_t)(((unsigned __int128)fraction * NS_PER_SECOND) >> digits);
+		uint64_t seconds = ticks >> digits;
+		if (seconds >= UINT64_MAX / NS_PER_SECOND)
+			seconds &= UINT32_MAX;
+		return seconds * NS_PER_SECOND + (uint64_t)(((unsigned __int128)fraction * NS_PER_SECOND) >> digits);
 	}
 	for (; digits > 9 && ticks > 0; digits--)
 		ticks /= 10;
@@ -102,8 +114,11 @@ static inline __attribute__((always_inline)) unsigned blocks_take(
 		if (packet.interface >= ng->interface_count || !ng->interfaces[packet.interface].usable)
 			break;
 		const struct pcapng_interface *interface = &ng->interfaces[packet.interface];
-		uint64_t ns = interface->multiplier ? packet.ticks * interface->multiplier
-						    : ticks_to_ns(interface->resolution, packet.ticks);
+		uint64_t ns;
+		if (!interface->multiplier)
+			ns = ticks_to_ns(interface->resolution, packet.ticks);
+		else if (__builtin_mul_overflow(packet.ticks, interface->multiplier, &ns))
+			ns = far_ns(interface->multiplier, packet.ticks);
 		frames[taken++] = (struct frame){
 			.data = packet.data,
 			.ts_ns = ns + interface->offset_ns,
