@@ -180,6 +180,18 @@ static void snap(struct packet_builder *b, const struct ends *e)
 	tcp4(b, e);
 }
 
+static void snap_bridged(struct packet_builder *b, const struct ends *e)
+{
+	snap(b, e);
+	b->bytes[14 + 5] = 0xf8;
+}
+
+static void snap_other(struct packet_builder *b, const struct ends *e)
+{
+	snap(b, e);
+	b->bytes[14 + 5] = 0x0c; /* Cisco's: what follows is no EtherType */
+}
+
 /* An IP header that claims more than the 802.3 length leaves it, and padding that would be there to take. */
 static void snap_padded(struct packet_builder *b, const struct ends *e)
 {
@@ -350,6 +362,8 @@ static const struct decode_case links[] = {
 	{ "PPPoE, LCP", pppoe_lcp, .verdict = VERDICT_NOFLOW_PPPOE_CONTROL },
 	{ "PPPoE discovery", pppoe_discovery, .verdict = VERDICT_NOFLOW_PPPOE_CONTROL },
 	{ "802.3 with SNAP", snap, TCP4 },
+	{ "802.3 with SNAP of 802.1H", snap_bridged, TCP4 },
+	{ "802.3 with SNAP of a vendor", snap_other, .verdict = VERDICT_NOFLOW_LLC },
 	{ "802.3 length bounds the packet", snap_padded, TCP4 },
 	{ "802.3, spanning tree", spanning_tree, .verdict = VERDICT_NOFLOW_LLC },
 	{ "ARP", arp, .verdict = VERDICT_NOFLOW_ARP },

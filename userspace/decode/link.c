@@ -77,7 +77,7 @@ static enum layer vlan_step(struct walk *walk)
 	return type_or_length(walk, load_be16(tag + 2));
 }
 
-/* IEEE 802.2: only SNAP with an EtherType (RFC 1042) and the IP SAP (RFC 948) lead to IP. */
+/* IEEE 802.2: only SNAP with an EtherType (OUI 00-00-00: RFC 1042; 00-00-F8: 802.1H, of bridges) and the IP SAP (RFC 948) lead to IP. */
 static enum layer llc_step(struct walk *walk)
 {
 	const uint8_t *llc = walk->data + walk->off;
@@ -87,7 +87,7 @@ static enum layer llc_step(struct walk *walk)
 		walk->off += 3;
 		return LAYER_IPV4;
 	}
-	if (captured < LLC_SNAP_BYTES || load_be32(llc) != 0xaaaa0300 || load_be16(llc + 4) != 0)
+	if (captured < LLC_SNAP_BYTES || load_be32(llc) != 0xaaaa0300 || (load_be16(llc + 4) != 0 && load_be16(llc + 4) != 0x00f8))
 		return walk_stop(walk, VERDICT_NOFLOW_LLC);
 	uint16_t type = load_be16(llc + 6);
 	if (type <= ETHER_LENGTH_MAX)
