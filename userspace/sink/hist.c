@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "directory.h"
 #include "hist_bins.h"
 #include "log.h"
 #include "periodic.h"
 #include "small_file.h"
 #include "text.h"
-#include "way_directory.h"
 #include "way_format.h"
 #include "way_row.h"
 
@@ -155,7 +155,7 @@ static int hist_open(const struct config *config, bool live, struct way_state **
 	made->directory = config->export_hist;
 	made->wire = config->octets == OCTETS_WIRE;
 	made->b = config->hist_bins;
-	int error = way_directory_make(WHAT, made->directory);
+	int error = directory_make(WHAT, made->directory);
 	if (!error && live) {
 		error = periodic_start(hist_periodic, made, config->rotate_ns, &made->periodic);
 		if (error)

@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "flowlane/sink.h"
+#include "directory.h"
 #include "log.h"
 #include "periodic.h"
 #include "series_days.h"
-#include "way_directory.h"
 
 #define WHAT      "series export"
 #define NS_PER_S  1000000000ULL
@@ -67,7 +67,7 @@ static int series_open(const struct config *config, const struct source_info *in
 	made->days = series_days_create(made->directory, info->live);
 	if (!made->days)
 		goto no_memory;
-	error = way_directory_make(WHAT, made->directory);
+	error = directory_make(WHAT, made->directory);
 	if (!error && info->live) {
 		error = periodic_start(series_rewrite, made, config->rotate_ns, &made->periodic);
 		if (error)

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "directory.h"
 #include "log.h"
-#include "way_directory.h"
 
 struct way_state {
 	const struct way_slots_kind *kind;
@@ -103,7 +103,7 @@ int way_slots_open(
 		.wire = config->octets == OCTETS_WIRE,
 		.compression = config->nfcapd_compress,
 	};
-	error = way_directory_make(kind->what, directory);
+	error = directory_make(kind->what, directory);
 	if (error)
 		goto fail;
 	error = -ENOMEM;

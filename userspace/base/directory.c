@@ -1,4 +1,4 @@
-#include "way_directory.h"
+#include "directory.h"
 
 #include <errno.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 
 #include "log.h"
 
-int way_directory_make(const char *what, const char *path)
+int directory_make(const char *what, const char *path)
 {
 	struct stat st;
 	int error = mkdir(path, 0777) < 0 ? -errno : 0;
