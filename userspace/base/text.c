@@ -38,28 +38,21 @@ char *text_u64(char *out, uint64_t value)
 	return end;
 }
 
-static char *text_octet(char *out, unsigned value)
-{
-	if (value >= 100) {
-		*out = (char)('0' + value / 100);
-		memcpy(out + 1, text_pairs + 2 * (value % 100), 2);
-		return out + 3;
-	}
-	if (value >= 10) {
-		memcpy(out, text_pairs + 2 * value, 2);
-		return out + 2;
-	}
-	*out = (char)('0' + value);
-	return out + 1;
-}
+/* "0." "1." ... "255.": one copy for each octet, whose length nobody can predict. */
+#define TEXT_OCTETS(t) t "0.", t "1.", t "2.", t "3.", t "4.", t "5.", t "6.", t "7.", t "8.", t "9."
+static const char text_octets[256][4] = { TEXT_OCTETS(""), TEXT_OCTETS("1"), TEXT_OCTETS("2"), TEXT_OCTETS("3"), TEXT_OCTETS("4"),
+	TEXT_OCTETS("5"), TEXT_OCTETS("6"), TEXT_OCTETS("7"), TEXT_OCTETS("8"), TEXT_OCTETS("9"), TEXT_OCTETS("10"),
+	TEXT_OCTETS("11"), TEXT_OCTETS("12"), TEXT_OCTETS("13"), TEXT_OCTETS("14"), TEXT_OCTETS("15"), TEXT_OCTETS("16"),
+	TEXT_OCTETS("17"), TEXT_OCTETS("18"), TEXT_OCTETS("19"), TEXT_OCTETS("20"), TEXT_OCTETS("21"), TEXT_OCTETS("22"),
+	TEXT_OCTETS("23"), TEXT_OCTETS("24"), "250.", "251.", "252.", "253.", "254.", "255." };
 
 char *text_ipv4(char *out, const uint8_t ip[4])
 {
-	for (unsigned i = 0; i < 3; i++) {
-		out = text_octet(out, ip[i]);
-		*out++ = '.';
+	for (unsigned i = 0; i < 4; i++) {
+		memcpy(out, text_octets[ip[i]], 4);
+		out += 2 + (ip[i] >= 10) + (ip[i] >= 100);
 	}
-	return text_octet(out, ip[3]);
+	return out - 1;
 }
 
 /* Lower case, no leading zeros. */
