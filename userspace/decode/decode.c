@@ -74,26 +74,6 @@ static void packet_build(const struct walk *walk, const struct ip_view *ip, stru
 	packet->echo_seq = ip->echo_seq;
 }
 
-static void walk_begin(struct walk *walk, struct decoder *decoder, const struct frame *frame)
-{
-	walk->decoder = decoder;
-	walk->frame = frame;
-	walk->data = frame->data;
-	walk->off = 0;
-	walk->cap = frame->cap_len;
-	walk->end = frame->wire_len > frame->cap_len ? frame->wire_len : frame->cap_len;
-	walk->tunnel = 0;
-	walk->vlan_seen = FLOW_VLAN_NONE;
-	walk->vlan = FLOW_VLAN_NONE;
-	walk->verdict = VERDICT_FLOW;
-	walk->headers = 0;
-	walk->ip_layers = 0;
-	walk->pending_count = 0;
-	walk->has_outer = false;
-	if (frame->vlan_tpid)
-		walk_tag(walk, frame->vlan_tci);
-}
-
 static void walk_run(struct walk *walk)
 {
 	enum layer layer = link_start(walk);
@@ -103,20 +83,7 @@ static void walk_run(struct walk *walk)
 			walk->verdict = VERDICT_DROP_TOO_NESTED;
 			return;
 		}
-		switch (layer) {
-		case LAYER_IP:
-			layer = ip_step(walk);
-			break;
-		case LAYER_IPV4:
-			layer = ipv4_step(walk);
-			break;
-		case LAYER_IPV6:
-			layer = ipv6_step(walk);
-			break;
-		default:
-			layer = link_step(walk, layer);
-			break;
-		}
+		layer = walk_step(walk, layer);
 	}
 }
 

@@ -230,6 +230,42 @@ enum layer ip_step(struct walk *walk);
 enum layer ipv4_step(struct walk *walk);
 enum layer ipv6_step(struct walk *walk);
 
+/* Of a frame: nothing is read of it yet. */
+static inline void walk_begin(struct walk *walk, struct decoder *decoder, const struct frame *frame)
+{
+	walk->decoder = decoder;
+	walk->frame = frame;
+	walk->data = frame->data;
+	walk->off = 0;
+	walk->cap = frame->cap_len;
+	walk->end = frame->wire_len > frame->cap_len ? frame->wire_len : frame->cap_len;
+	walk->tunnel = 0;
+	walk->vlan_seen = FLOW_VLAN_NONE;
+	walk->vlan = FLOW_VLAN_NONE;
+	walk->verdict = VERDICT_FLOW;
+	walk->headers = 0;
+	walk->ip_layers = 0;
+	walk->pending_count = 0;
+	walk->has_outer = false;
+	if (frame->vlan_tpid)
+		walk_tag(walk, frame->vlan_tci);
+}
+
+/* One header: the layer that comes next. */
+static inline enum layer walk_step(struct walk *walk, enum layer layer)
+{
+	switch (layer) {
+	case LAYER_IP:
+		return ip_step(walk);
+	case LAYER_IPV4:
+		return ipv4_step(walk);
+	case LAYER_IPV6:
+		return ipv6_step(walk);
+	default:
+		return link_step(walk, layer);
+	}
+}
+
 /* transport.c: walk->off is behind the IP header and its extensions, walk->ip.proto says what is there. */
 enum layer transport_step(struct walk *walk);
 

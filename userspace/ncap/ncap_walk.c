@@ -10,7 +10,14 @@
 enum { PROTO_IGMP = 2 };
 enum { UDP_BYTES = 8, ARP_BYTES = 8 };
 enum { APP_DNS = 53, APP_DHCP_SERVER = 67, APP_DHCP_CLIENT = 68, APP_NTP = 123 };
-enum { TLS_RECORD_BYTES = 5, TLS_HANDSHAKE = 22, TLS_CLIENT_HELLO = 1, TLS_SERVER_HELLO = 2 };
+enum {
+	TLS_RECORD_BYTES = 5,
+	TLS_RECORDS = 4,
+	TLS_CHANGE_CIPHER_SPEC = 20,
+	TLS_HANDSHAKE = 22,
+	TLS_CLIENT_HELLO = 1,
+	TLS_SERVER_HELLO = 2
+};
 
 struct ncap_walker {
 	struct decoder *decoder;
@@ -86,16 +93,22 @@ static void note_link(struct ncap_walk *out, const struct walk *walk, enum layer
 
 /* ---- above IP ------------------------------------------------------------------------------------------------------ */
 
+/*
+ * A hello in the segment's first records. It is not always the first one: behind a HelloRetryRequest a client sends ChangeCipherSpec in
+ * front of it (RFC 8446, appendix D.4).
+ */
 static void note_tls(struct ncap_walk *out, const uint8_t *data, uint32_t off, uint32_t end)
 {
-	const uint8_t *record = data + off;
-
-	if (end - off < TLS_RECORD_BYTES + 4 || record[0] != TLS_HANDSHAKE || record[1] != 3)
-		return;
-	if (record[5] == TLS_CLIENT_HELLO)
-		note(out, NCAP_TLS_CLIENT_HELLO, off, end, 0);
-	else if (record[5] == TLS_SERVER_HELLO)
-		note(out, NCAP_TLS_SERVER_HELLO, off, end, 0);
+	for (unsigned i = 0; i < TLS_RECORDS && off < end && end - off >= TLS_RECORD_BYTES + 4; i++) {
+		const uint8_t *record = data + off;
+		if (record[0] < TLS_CHANGE_CIPHER_SPEC || record[0] > TLS_HANDSHAKE || record[1] != 3)
+			return;
+		if (record[0] == TLS_HANDSHAKE && (record[5] == TLS_CLIENT_HELLO || record[5] == TLS_SERVER_HELLO)) {
+			note(out, record[5] == TLS_CLIENT_HELLO ? NCAP_TLS_CLIENT_HELLO : NCAP_TLS_SERVER_HELLO, off, end, 0);
+			return;
+		}
+		off += TLS_RECORD_BYTES + load_be16(record + 3);
+	}
 }
 
 static bool either_port(const struct ncap_ip *ip, uint16_t port)
@@ -294,50 +307,6 @@ static void note_arp(struct ncap_walk *out, const struct walk *walk)
 	note(out, NCAP_ARP, walk->off, walk->cap, ARP_BYTES + 2U * arp[4] + 2U * arp[5]);
 }
 
-static void walk_start(struct walk *walk, struct decoder *decoder, const struct frame *frame)
-{
-	walk->decoder = decoder;
-	walk->frame = frame;
-	walk->data = frame->data;
-	walk->off = 0;
-	walk->cap = frame->cap_len;
-	walk->end = frame->wire_len > frame->cap_len ? frame->wire_len : frame->cap_len;
-	walk->tunnel = 0;
-	walk->vlan_seen = FLOW_VLAN_NONE;
-	walk->vlan = FLOW_VLAN_NONE;
-	walk->verdict = VERDICT_FLOW;
-	walk->headers = 0;
-	walk->ip_layers = 0;
-	walk->pending_count = 0;
-	walk->has_outer = false;
-}
-
-static enum layer walk_step(struct walk *walk, enum layer layer, struct ncap_walk *out)
-{
-	uint32_t from = walk->off, cap = walk->cap;
-	uint8_t ip_layers = walk->ip_layers;
-	enum layer next;
-
-	switch (layer) {
-	case LAYER_IP:
-		next = ip_step(walk);
-		break;
-	case LAYER_IPV4:
-		next = ipv4_step(walk);
-		break;
-	case LAYER_IPV6:
-		next = ipv6_step(walk);
-		break;
-	default:
-		next = link_step(walk, layer);
-		note_link(out, walk, layer, from);
-		return next;
-	}
-	if (walk->ip_layers > ip_layers)
-		note_ip(out, walk, cap);
-	return next;
-}
-
 void ncap_walk_frame(struct ncap_walker *walker, const struct frame *frame, struct ncap_walk *out)
 {
 	struct walk walk;
@@ -345,12 +314,19 @@ void ncap_walk_frame(struct ncap_walker *walker, const struct frame *frame, stru
 	out->frame = frame;
 	out->layers_count = 0;
 	out->ips_count = 0;
-	walk_start(&walk, walker->decoder, frame);
+	walk_begin(&walk, walker->decoder, frame);
 	enum layer layer = link_start(&walk);
 	while (layer != LAYER_END) {
+		uint32_t from = walk.off, cap = walk.cap;
+		uint8_t ip_layers = walk.ip_layers;
 		if (++walk.headers > WALK_HEADERS_MAX || walk.off > WALK_OFFSET_MAX)
 			return;
-		layer = walk_step(&walk, layer, out);
+		enum layer next = walk_step(&walk, layer);
+		if (walk.ip_layers > ip_layers)
+			note_ip(out, &walk, cap);
+		else
+			note_link(out, &walk, layer, from);
+		layer = next;
 	}
 	if (walk.verdict == VERDICT_NOFLOW_ARP)
 		note_arp(out, &walk);
