@@ -3,15 +3,18 @@
  * The frames are TCP segments with timestamps, data and ACKs, of random flows, over Ethernet and IPv4, and the like.
  *
  *   bench_ncap DIR [PACKETS] [FLOWS] [TYPES]      a JSON line for each set of types, with and without gzip; the best of three runs
+ *   bench_ncap --records FILE...                  a JSON line for each type of record in these captures: what making one costs, alone
  *
  * `walk` is what finds the layers and writes nothing, so that a type's own cost is the difference to it.
  */
 #include <dirent.h>
+#include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "audit_record.h"
 #include "clock.h"
 #include "flowlane/sink.h"
 #include "ncap_walk.h"
@@ -169,6 +172,111 @@ static void bench(const struct store *store, const char *directory, const char *
 	directory_empty(directory);
 }
 
+/* ---- one record of each type --------------------------------------------------------------------------------------- */
+
+#define SAMPLES 256 /* of a type, over all files: not all of one capture's, and they fit the second-level cache */
+#define ROUNDS  200
+
+struct sample {
+	struct ncap_walk walk;
+	struct frame frame;
+	unsigned layer;
+};
+
+struct samples {
+	unsigned count;
+	struct sample *sample;
+};
+
+static void samples_take(struct samples *samples, const struct ncap_walk *walk, unsigned layer)
+{
+	struct samples *mine = &samples[walk->layers[layer].type];
+
+	if (mine->count == SAMPLES)
+		return;
+	if (!mine->sample)
+		mine->sample = calloc(SAMPLES, sizeof(*mine->sample));
+	if (!mine->sample)
+		traffic_die("no memory");
+	struct sample *sample = &mine->sample[mine->count++];
+	sample->walk = *walk;
+	sample->layer = layer;
+	sample->frame = *walk->frame;
+	sample->walk.frame = &sample->frame;
+}
+
+/* The frames stay in memory: walks point into them. */
+static void samples_read(struct ncap_walker *walker, const char *path, struct samples *samples)
+{
+	char error[PCAP_ERRBUF_SIZE];
+	pcap_t *pcap = pcap_open_offline(path, error);
+	struct pcap_pkthdr *header;
+	static struct ncap_walk walk;
+	const uint8_t *bytes;
+
+	while (pcap && pcap_datalink(pcap) == DLT_EN10MB && pcap_next_ex(pcap, &header, &bytes) == 1) {
+		uint8_t *copy = malloc(header->caplen + 1);
+		if (!copy)
+			traffic_die("no memory");
+		memcpy(copy, bytes, header->caplen);
+		struct frame frame = { .data = copy,
+			.ts_ns = (uint64_t)header->ts.tv_sec * 1000000000,
+			.cap_len = header->caplen,
+			.wire_len = header->len,
+			.link = LINK_ETHERNET };
+		ncap_walk_frame(walker, &frame, &walk);
+		for (unsigned i = 0; i < walk.layers_count; i++)
+			samples_take(samples, &walk, i);
+	}
+	if (pcap)
+		pcap_close(pcap);
+}
+
+/* The texts of addresses are made once per IP header, and count for its record. */
+static void samples_bench(struct encoder *encoder, enum ncap_type type, struct samples *samples, uint8_t *out)
+{
+	bool is_ip = type == NCAP_IPV4 || type == NCAP_IPV6;
+	uint64_t bytes = 0, records = 0, best_ns = UINT64_MAX;
+
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		bytes = records = 0;
+		uint64_t start_ns = clock_monotonic_ns();
+		for (unsigned i = 0; i < samples->count; i++) {
+			struct sample *sample = &samples->sample[i];
+			const struct ncap_layer *layer = &sample->walk.layers[sample->layer];
+			if (is_ip)
+				sample->walk.ips[layer->ip].src_bytes = 0;
+			encoder_begin(encoder, &sample->walk);
+			uint8_t *end = encoder_layer(encoder, layer, out);
+			bytes += end ? (uint64_t)(end - out) : 0;
+			records += end != NULL;
+		}
+		uint64_t ns = clock_monotonic_ns() - start_ns;
+		best_ns = round && ns < best_ns ? ns : best_ns;
+	}
+	if (records)
+		printf("{\"type\":\"%s\",\"records\":%llu,\"ns_per_record\":%.0f,\"bytes_per_record\":%.0f}\n",
+			ncap_types[type].name, (unsigned long long)records, (double)best_ns / (double)samples->count,
+			(double)bytes / (double)records);
+}
+
+static int bench_records(int argc, char **argv)
+{
+	static struct samples samples[NCAP_TYPES];
+	struct record_options options = { 0 };
+	struct ncap_walker *walker;
+	struct encoder *encoder;
+	uint8_t *out = malloc(RECORD_MAX);
+
+	if (!out || ncap_walker_create(false, &walker) || encoder_create(&options, &encoder))
+		traffic_die("no memory");
+	for (int i = 0; i < argc; i++)
+		samples_read(walker, argv[i], samples);
+	for (unsigned i = 0; i < NCAP_LAYERS; i++)
+		samples_bench(encoder, (enum ncap_type)i, &samples[i], out);
+	return 0; /* what was allocated is in use up to here */
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const sets[] = { "Ethernet", "IPv4", "TCP", "Connection", "Ethernet,IPv4,TCP,Connection", "IPProfile",
@@ -176,9 +284,11 @@ int main(int argc, char **argv)
 	struct store store;
 
 	if (argc < 2) {
-		fprintf(stderr, "Usage: bench_ncap DIR [PACKETS] [FLOWS] [TYPES]\n");
+		fprintf(stderr, "Usage: bench_ncap DIR [PACKETS] [FLOWS] [TYPES]\n       bench_ncap --records FILE...\n");
 		return 1;
 	}
+	if (!strcmp(argv[1], "--records"))
+		return bench_records(argc - 2, argv + 2);
 	store_fill(&store, argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000, argc > 3 ? strtoull(argv[3], NULL, 10) : 10000);
 	printf("{\"types\":\"walk\",\"ns_per_packet\":%.1f}\n", run_walk(&store));
 	for (unsigned i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {

@@ -52,7 +52,8 @@ struct encoder {
 	uint64_t stamp_ns;
 	struct ncap_walk *walk; /* the frame at hand */
 	struct record_common common[NCAP_TYPES];
-	struct scratch scratch; /* of the frame at hand */
+	uint8_t tcp_flags[256][16]; /* the fields of each combination; a segment has one of a few, mostly */
+	struct scratch scratch;     /* of the frame at hand */
 	struct encoder_found found;
 	uint64_t too_large; /* records that were left out */
 };

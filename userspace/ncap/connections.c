@@ -6,7 +6,11 @@
 #include "bytes.h"
 #include "table.h"
 
-#define SWEEP 4096 /* entries that a tick looks at: 40,000 a second, a few hundred microseconds each tick */
+/* A tick looks at this part of the table, so that all of it is seen within seven seconds, and writes so many records at most: a few
+ * milliseconds, while frames wait in their ring. */
+#define SWEEP_PART 64
+#define SWEEP_MIN  4096
+#define SWEEP_ENDS 4096
 
 struct connections {
 	struct connections_options options;
@@ -236,13 +240,17 @@ void connections_add(struct connections *connections, const struct ncap_walk *wa
 void connections_tick(struct connections *connections, uint64_t now_ns)
 {
 	struct table *table = &connections->table;
+	uint32_t looks = table->used / SWEEP_PART, ends = 0;
 
 	connections->now_ns = now_ns > connections->now_ns ? now_ns : connections->now_ns;
-	for (unsigned i = 0; i < SWEEP && i < table->used; i++) {
+	looks = looks > SWEEP_MIN ? looks : table->used < SWEEP_MIN ? table->used : SWEEP_MIN;
+	for (uint32_t i = 0; i < looks && ends < SWEEP_ENDS; i++) {
 		connections->swept = connections->swept + 1 < table->used ? connections->swept + 1 : 0;
 		struct connection *connection = (struct connection *)table_at(table, connections->swept);
-		if (connection->entry.next != TABLE_FREE && is_over(connections, connection, now_ns))
-			connection_end(connections, connection);
+		if (connection->entry.next == TABLE_FREE || !is_over(connections, connection, now_ns))
+			continue;
+		connection_end(connections, connection);
+		ends++;
 	}
 }
 

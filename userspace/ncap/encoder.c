@@ -35,6 +35,16 @@ static void common_find(struct record_common *common, enum ncap_type type)
 	common->flat = type == NCAP_TLS_CLIENT_HELLO;
 }
 
+/* FIN is field 7, CWR field 14. */
+static void tcp_flags_make(uint8_t fields[256][16])
+{
+	for (unsigned flags = 0; flags < 256; flags++) {
+		uint8_t *out = fields[flags];
+		for (uint32_t i = 0; i < 8; i++)
+			out = wire_bool(out, 7 + i, flags >> i & 1);
+	}
+}
+
 int encoder_create(const struct record_options *options, struct encoder **result)
 {
 	struct encoder *encoder = calloc(1, sizeof(*encoder));
@@ -50,6 +60,7 @@ int encoder_create(const struct record_options *options, struct encoder **result
 	}
 	for (unsigned i = 0; i < NCAP_TYPES; i++)
 		common_find(&encoder->common[i], (enum ncap_type)i);
+	tcp_flags_make(encoder->tcp_flags);
 	*result = encoder;
 	return 0;
 }
@@ -110,7 +121,7 @@ void encoder_begin(struct encoder *encoder, struct ncap_walk *walk)
 	if (encoder->legacy)
 		at = WIRE_TEXT(at, 1, text, record_time_text(text, ns));
 	else
-		at = wire_u64(at, 1, ns);
+		at = wire_time(at, 1, ns);
 	encoder->stamp_bytes = (uint8_t)(at - encoder->stamp);
 }
 
@@ -242,6 +253,7 @@ static const char hex_pairs[] = "000102030405060708090a0b0c0d0e0f101112131415161
 void record_mac(char text[RECORD_MAC_BYTES + 1], const uint8_t mac[6])
 {
 	memcpy(text, "00:00:00:00:00:00", RECORD_MAC_BYTES + 1);
+#pragma GCC unroll 6
 	for (unsigned i = 0; i < 6; i++)
 		memcpy(text + 3 * i, hex_pairs + 2 * mac[i], 2);
 }

@@ -6,19 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "directory.h"
 #include "gzip_member.h"
 #include "log.h"
 #include "outfile.h"
 #include "audit_record.h"
 
-#define WHAT "audit records"
-/* 128 KiB: four types and their hash tables stay in the second-level cache while they are filled and compressed. */
-#define CHUNK_BYTES ((size_t)128 << 10)
-#define NS_PER_S    ((uint64_t)1000000000)
+#define WHAT     "audit records"
+#define NS_PER_S ((uint64_t)1000000000)
 
 struct type_file {
 	pthread_mutex_t lock;
@@ -38,45 +36,11 @@ struct ncap_files {
 	struct type_file types[NCAP_TYPES];
 };
 
-struct chunk {
-	uint8_t *bytes; /* CHUNK_BYTES + RECORD_MAX */
-	uint8_t *at;
-	uint64_t records;
-	uint64_t first_ns;
-	uint64_t slot_ns, slot_end_ns; /* records of these times go into it */
-	uint64_t since_ns;             /* when a tick saw it first */
-};
-
-struct ncap_writer {
-	struct ncap_files *files;
-	struct gzip_member *gzip;
-	uint8_t *packed;
-	struct chunk chunks[NCAP_TYPES];
-};
-
 /* ---- files --------------------------------------------------------------------------------------------------------- */
-
-static int directory_make(const char *path)
-{
-	struct stat st;
-	int error = mkdir(path, 0777) < 0 ? -errno : 0;
-
-	if (error == -EEXIST) {
-		error = stat(path, &st) < 0 ? -errno : S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
-		if (!error && access(path, W_OK | X_OK) < 0)
-			error = -errno;
-	}
-	if (error == -ENOTDIR)
-		log_error("%s: \"%s\" is no directory; name one, it is made if its parent is there", WHAT, path);
-	else if (error)
-		log_error("%s: cannot write into the directory \"%s\": %s; create its parent, or choose another place", WHAT, path,
-			strerror(-error));
-	return error;
-}
 
 int ncap_files_open(const struct ncap_files_options *options, struct ncap_files **result)
 {
-	int error = directory_make(options->directory);
+	int error = directory_make(WHAT, options->directory);
 	struct ncap_files *files = error ? NULL : calloc(1, sizeof(*files));
 
 	if (error)
@@ -94,17 +58,32 @@ int ncap_files_open(const struct ncap_files_options *options, struct ncap_files 
 	return 0;
 }
 
-/* NAME.ncap.gz, with rotation NAME.20231114T221000Z.ncap.gz. False: too long. */
-static bool file_path(const struct ncap_files *files, enum ncap_type type, uint64_t slot_ns, char path[PATH_MAX])
+/* NAME.ncap.gz, with rotation NAME.20231114T221000Z.ncap.gz; the second one of an interval has .2 behind it. False: too long. */
+static bool file_path(const struct ncap_files *files, enum ncap_type type, uint64_t slot_ns, unsigned number, char path[PATH_MAX])
 {
 	const char *suffix = files->options.gzip ? ".ncap.gz" : ".ncap";
-	char slot[32] = "";
+	char slot[32] = "", more[16] = "";
 	time_t seconds = (time_t)(slot_ns / NS_PER_S);
 	struct tm utc;
 
 	if (files->options.rotate_ns && gmtime_r(&seconds, &utc))
 		strftime(slot, sizeof(slot), ".%Y%m%dT%H%M%SZ", &utc);
-	return snprintf(path, PATH_MAX, "%s/%s%s%s", files->options.directory, ncap_types[type].name, slot, suffix) < PATH_MAX;
+	if (number > 1)
+		snprintf(more, sizeof(more), ".%u", number);
+	return snprintf(path, PATH_MAX, "%s/%s%s%s%s", files->options.directory, ncap_types[type].name, slot, more, suffix) <
+	       PATH_MAX;
+}
+
+/* Live, what an earlier run has written of the interval stays: it will not come again. */
+static bool file_path_new(const struct ncap_files *files, enum ncap_type type, uint64_t slot_ns, char path[PATH_MAX])
+{
+	unsigned number = 1;
+	bool fits;
+
+	do
+		fits = file_path(files, type, slot_ns, number, path);
+	while (fits && files->options.live && files->options.rotate_ns && access(path, F_OK) == 0 && ++number);
+	return fits;
 }
 
 /* The head of a type's files: the same for all of them. */
@@ -112,7 +91,7 @@ static void head_make(struct ncap_files *files, enum ncap_type type, uint64_t ns
 {
 	struct type_file *mine = &files->types[type];
 	struct record_header header = {
-		.created_ns = files->options.created_ns ? files->options.created_ns : ns,
+		.created_ns = files->options.live ? files->options.created_ns : ns,
 		.source = files->options.source,
 		.version = files->options.version,
 		.type = ncap_types[type].number,
@@ -144,7 +123,7 @@ static void file_end(struct type_file *mine)
 }
 
 /* Under the lock: the file that a chunk belongs into. */
-static int file_for(struct ncap_files *files, enum ncap_type type, const struct chunk *chunk)
+static int file_for(struct ncap_files *files, enum ncap_type type, const struct ncap_chunk *chunk)
 {
 	struct type_file *mine = &files->types[type];
 	char path[PATH_MAX];
@@ -154,7 +133,7 @@ static int file_for(struct ncap_files *files, enum ncap_type type, const struct 
 	file_end(mine);
 	if (!mine->head_bytes)
 		head_make(files, type, chunk->first_ns);
-	if (!file_path(files, type, chunk->slot_ns, path))
+	if (!file_path_new(files, type, chunk->slot_ns, path))
 		return -ENAMETOOLONG;
 	int error = outfile_open(WHAT, path, OUTFILE_DIRECT, &mine->file);
 	if (!error) {
@@ -181,7 +160,7 @@ static void stale_remove(const struct ncap_files *files, enum ncap_type type)
 {
 	char path[PATH_MAX];
 
-	if (!files->options.rotate_ns && file_path(files, type, 0, path))
+	if (!files->options.rotate_ns && file_path(files, type, 0, 1, path))
 		unlink(path);
 }
 
@@ -217,13 +196,13 @@ int ncap_writer_open(struct ncap_files *files, struct ncap_writer **result)
 	writer->files = files;
 	if (files->options.gzip && gzip_member_create(&writer->gzip))
 		goto fail;
-	writer->packed = malloc(gzip_member_bound(CHUNK_BYTES + RECORD_MAX));
+	writer->packed = malloc(gzip_member_bound(NCAP_CHUNK_BYTES + RECORD_MAX));
 	if (!writer->packed)
 		goto fail;
 	for (unsigned i = 0; i < NCAP_TYPES; i++) {
 		if (!(files->options.types >> i & 1))
 			continue;
-		writer->chunks[i].bytes = malloc(CHUNK_BYTES + RECORD_MAX); /* backed by memory as it is used */
+		writer->chunks[i].bytes = malloc(NCAP_CHUNK_BYTES + RECORD_MAX); /* backed by memory as it is used */
 		if (!writer->chunks[i].bytes)
 			goto fail;
 		writer->chunks[i].at = writer->chunks[i].bytes;
@@ -236,9 +215,9 @@ fail:
 	return -ENOMEM;
 }
 
-static void chunk_append(struct ncap_writer *writer, enum ncap_type type)
+void ncap_writer_flush(struct ncap_writer *writer, enum ncap_type type)
 {
-	struct chunk *chunk = &writer->chunks[type];
+	struct ncap_chunk *chunk = &writer->chunks[type];
 	struct type_file *mine = &writer->files->types[type];
 	const uint8_t *bytes = chunk->bytes;
 	size_t n = (size_t)(chunk->at - chunk->bytes);
@@ -250,7 +229,9 @@ static void chunk_append(struct ncap_writer *writer, enum ncap_type type)
 		bytes = writer->packed;
 	}
 	pthread_mutex_lock(&mine->lock);
-	int error = mine->error ? mine->error : file_for(writer->files, type, chunk);
+	int error = mine->error ? mine->error : n == 0 ? -EMSGSIZE : file_for(writer->files, type, chunk);
+	if (n == 0 && !mine->error)
+		log_error("%s: %s records could not be compressed; use --ncap-compress none", WHAT, ncap_types[type].name);
 	if (!error)
 		error = outfile_append(mine->file, bytes, n);
 	mine->error = error;
@@ -261,49 +242,23 @@ static void chunk_append(struct ncap_writer *writer, enum ncap_type type)
 	chunk->since_ns = 0;
 }
 
-/* The first record of a chunk, or one of another interval: then what there is goes out first. */
-static __attribute__((noinline)) void chunk_start(struct ncap_writer *writer, enum ncap_type type, uint64_t ns)
+void ncap_writer_chunk(struct ncap_writer *writer, enum ncap_type type, uint64_t ns)
 {
-	struct chunk *chunk = &writer->chunks[type];
+	struct ncap_chunk *chunk = &writer->chunks[type];
 	uint64_t interval = writer->files->options.rotate_ns;
 
-	chunk_append(writer, type);
+	ncap_writer_flush(writer, type);
 	chunk->first_ns = ns;
 	chunk->slot_ns = interval ? ns - ns % interval : 0;
 	chunk->slot_end_ns = interval ? chunk->slot_ns + interval : UINT64_MAX;
 }
 
-uint8_t *ncap_writer_begin(struct ncap_writer *writer, enum ncap_type type, uint64_t ns)
-{
-	struct chunk *chunk = &writer->chunks[type];
-
-	/* Times that jump back a little stay in the interval at hand. */
-	if (__builtin_expect(!chunk->records || ns >= chunk->slot_end_ns, 0))
-		chunk_start(writer, type, ns);
-	return chunk->at;
-}
-
-void ncap_writer_commit(struct ncap_writer *writer, enum ncap_type type, uint8_t *end)
-{
-	struct chunk *chunk = &writer->chunks[type];
-
-	chunk->at = end;
-	chunk->records++;
-	if (__builtin_expect((size_t)(end - chunk->bytes) >= CHUNK_BYTES, 0))
-		chunk_append(writer, type);
-}
-
-void ncap_writer_flush(struct ncap_writer *writer, enum ncap_type type)
-{
-	chunk_append(writer, type);
-}
-
 void ncap_writer_tick(struct ncap_writer *writer, uint64_t now_ns)
 {
 	for (unsigned i = 0; i < NCAP_TYPES; i++) {
-		struct chunk *chunk = &writer->chunks[i];
+		struct ncap_chunk *chunk = &writer->chunks[i];
 		if (chunk->records && outfile_is_due(&chunk->since_ns, now_ns))
-			chunk_append(writer, (enum ncap_type)i);
+			ncap_writer_flush(writer, (enum ncap_type)i);
 	}
 }
 
@@ -314,7 +269,7 @@ void ncap_writer_close(struct ncap_writer *writer)
 	for (unsigned i = 0; i < NCAP_TYPES; i++) {
 		if (!writer->chunks[i].bytes)
 			continue;
-		chunk_append(writer, (enum ncap_type)i);
+		ncap_writer_flush(writer, (enum ncap_type)i);
 		free(writer->chunks[i].bytes);
 	}
 	gzip_member_destroy(writer->gzip);

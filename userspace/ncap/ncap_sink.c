@@ -109,8 +109,8 @@ static int ncap_open(const struct config *config, const struct source_info *info
 		.directory = config->ncap,
 		.source = source_name(config),
 		.version = "flowlane " FLOWLANE_VERSION,
-		/* Of a file: the time of its first record, so that the same input gives the same bytes. */
-		.created_ns = info->live ? clock_realtime_ns() : 0,
+		.live = info->live,
+		.created_ns = clock_realtime_ns(),
 		.rotate_ns = config->ncap_rotate_ns,
 		.types = output->types,
 		.gzip = config->ncap_compress == NCAP_GZIP,

@@ -82,6 +82,14 @@ static char *address_text(struct scratch *scratch, const uint8_t *address)
 	return text;
 }
 
+/* Trailing zeros are to be deleted (RFC 2132, section 2). */
+static char *option_text(struct scratch *scratch, const uint8_t *bytes, uint32_t n)
+{
+	while (n > 0 && bytes[n - 1] == 0)
+		n--;
+	return scratch_text(scratch, bytes, n);
+}
+
 /* Up to the end, or an option that is cut off. */
 static void options_read(struct scratch *scratch, const uint8_t *at, const uint8_t *end, Types__DHCPv4 *message)
 {
@@ -101,7 +109,7 @@ static void options_read(struct scratch *scratch, const uint8_t *at, const uint8
 		types__dhcpoption__init(option);
 		option->type = at[0];
 		option->length = at[1];
-		option->data = option_is_text(at[0]) ? scratch_text(scratch, at + 2, at[1]) : hex_text(scratch, at + 2, at[1], "");
+		option->data = option_is_text(at[0]) ? option_text(scratch, at + 2, at[1]) : hex_text(scratch, at + 2, at[1], "");
 		if (at[0] == OPTION_REQUESTED)
 			message->fingerprint = fingerprint(scratch, at + 2, at[1]);
 		message->options[message->n_options++] = option;

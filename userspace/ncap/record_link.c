@@ -26,10 +26,10 @@ uint8_t *record_ethernet(struct encoder *encoder, const struct ncap_layer *layer
 	out += encoder->stamp_bytes;
 	out = WIRE_TEXT(out, 2, src, RECORD_MAC_BYTES);
 	out = WIRE_TEXT(out, 3, dst, RECORD_MAC_BYTES);
-	out = wire_u64(out, 4, type < TYPE_MIN ? 0 : type);
+	out = wire_u16(out, 4, (uint16_t)(type < TYPE_MIN ? 0 : type));
 	if (encoder->options.entropy)
 		out = wire_double(out, 5, record_entropy(payload, bytes));
-	return wire_u64(out, 6, bytes + (tagged ? VLAN_BYTES : 0));
+	return wire_u32(out, 6, bytes + (tagged ? VLAN_BYTES : 0));
 }
 
 uint8_t *record_dot1q(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)

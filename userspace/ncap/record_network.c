@@ -44,12 +44,12 @@ static uint8_t *ipv4_rest(
 
 	if (encoder->options.entropy)
 		out = wire_double(out, 16, record_entropy(payload, bytes));
-	out = wire_u64(out, 17, bytes);
+	out = wire_u32(out, 17, bytes);
 	if (encoder->legacy)
 		return record_context(encoder, 18, ip, false, true, out);
 	if (ip->ports) {
-		out = wire_u64(out, 18, ip->src_port);
-		out = wire_u64(out, 19, ip->dst_port);
+		out = wire_u16(out, 18, ip->src_port);
+		out = wire_u16(out, 19, ip->dst_port);
 	}
 	return out;
 }
@@ -68,13 +68,13 @@ uint8_t *record_ipv4(struct encoder *encoder, const struct ncap_layer *layer, ui
 	out = wire_u64(out, 2, 4);
 	out = wire_u64(out, 3, header[0] & 0xf);
 	out = wire_u64(out, 4, header[1]);
-	out = wire_u64(out, 5, total ? total : layer->end - layer->off);
-	out = wire_u64(out, 6, load_be16(header + 4));
+	out = wire_u32(out, 5, total ? total : layer->end - layer->off);
+	out = wire_u16(out, 6, load_be16(header + 4));
 	out = wire_u64(out, 7, header[6] >> 5);
 	out = wire_u64(out, 8, load_be16(header + 6) & 0x1fff);
 	out = wire_u64(out, 9, header[8]);
 	out = wire_u64(out, 10, header[9]);
-	out = wire_u64(out, 11, load_be16(header + 10));
+	out = wire_u16(out, 11, load_be16(header + 10));
 	out = WIRE_TEXT(out, 12, ip->src_text, ip->src_bytes);
 	out = WIRE_TEXT(out, 13, ip->dst_text, ip->dst_bytes);
 	if (__builtin_expect(layer->header > IPV4_BYTES, 0)) {
@@ -108,20 +108,20 @@ uint8_t *record_ipv6(struct encoder *encoder, const struct ncap_layer *layer, ui
 	out += encoder->stamp_bytes;
 	out = wire_u64(out, 2, 6);
 	out = wire_u64(out, 3, first >> 20 & 0xff);
-	out = wire_u64(out, 4, first & 0xfffff);
-	out = wire_u64(out, 5, load_be16(header + 4));
+	out = wire_u32(out, 4, first & 0xfffff);
+	out = wire_u16(out, 5, load_be16(header + 4));
 	out = wire_u64(out, 6, header[6]);
 	out = wire_u64(out, 7, header[7]);
 	out = WIRE_TEXT(out, 8, ip->src_text, ip->src_bytes);
 	out = WIRE_TEXT(out, 9, ip->dst_text, ip->dst_bytes);
 	if (encoder->options.entropy)
 		out = wire_double(out, 10, record_entropy(header + payload, bytes));
-	out = wire_u64(out, 11, bytes);
+	out = wire_u32(out, 11, bytes);
 	if (encoder->legacy)
 		return record_context(encoder, 13, ip, false, true, out);
 	if (ip->ports) {
-		out = wire_u64(out, 13, ip->src_port);
-		out = wire_u64(out, 14, ip->dst_port);
+		out = wire_u16(out, 13, ip->src_port);
+		out = wire_u16(out, 14, ip->dst_port);
 	}
 	return out;
 }

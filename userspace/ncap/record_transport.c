@@ -58,14 +58,16 @@ static uint8_t *tcp_options(const uint8_t *at, const uint8_t *end, uint8_t *out)
 	return out;
 }
 
-static inline uint8_t *tcp_flags(uint8_t *out, uint8_t flags, bool ns)
+/* What nearly every segment has that has options: NOP, NOP, timestamps (RFC 7323, appendix A). As tcp_options() would write it. */
+#define TIMESTAMPS_ALONE 0x0101080au
+
+static uint8_t *tcp_timestamps(const uint8_t *at, uint8_t *out)
 {
-	for (uint32_t i = 0; i < 8; i++) { /* FIN is field 7, CWR field 14 */
-		out[0] = (uint8_t)((7 + i) << 3);
-		out[1] = 1;
-		out += flags >> i & 1 ? 2 : 0;
-	}
-	return wire_bool(out, 15, ns);
+	static const uint8_t head[] = { 0xa2, 1, 4, 8, 1, 16, 1, 0xa2, 1, 4, 8, 1, 16, 1, 0xa2, 1, 14, 8, 8, 16, 10, 0x1a, 8 };
+
+	memcpy(out, head, sizeof(head));
+	memcpy(out + sizeof(head), at + 4, 8);
+	return out + sizeof(head) + 8;
 }
 
 uint8_t *record_tcp(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
@@ -78,20 +80,24 @@ uint8_t *record_tcp(struct encoder *encoder, const struct ncap_layer *layer, uin
 	ncap_ip_texts(ip);
 	memcpy(out, encoder->stamp, sizeof(encoder->stamp));
 	out += encoder->stamp_bytes;
-	out = wire_u64(out, 2, load_be16(tcp));
-	out = wire_u64(out, 3, load_be16(tcp + 2));
-	out = wire_u64(out, 4, load_be32(tcp + 4));
-	out = wire_u64(out, 5, load_be32(tcp + 8));
+	out = wire_u16(out, 2, load_be16(tcp));
+	out = wire_u16(out, 3, load_be16(tcp + 2));
+	out = wire_u32(out, 4, load_be32(tcp + 4));
+	out = wire_u32(out, 5, load_be32(tcp + 8));
 	out = wire_u64(out, 6, tcp[12] >> 4);
-	out = tcp_flags(out, tcp[13], tcp[12] & 1);
-	out = wire_u64(out, 16, load_be16(tcp + 14));
-	out = wire_u64(out, 17, load_be16(tcp + 16));
-	out = wire_u64(out, 18, load_be16(tcp + 18));
-	if (header > TCP_BYTES)
+	memcpy(out, encoder->tcp_flags[tcp[13]], sizeof(encoder->tcp_flags[0]));
+	out += 2 * __builtin_popcount(tcp[13]);
+	out = wire_bool(out, 15, tcp[12] & 1);
+	out = wire_u16(out, 16, load_be16(tcp + 14));
+	out = wire_u16(out, 17, load_be16(tcp + 16));
+	out = wire_u16(out, 18, load_be16(tcp + 18));
+	if (header == TCP_BYTES + 12 && load_be32(tcp + TCP_BYTES) == TIMESTAMPS_ALONE)
+		out = tcp_timestamps(tcp + TCP_BYTES, out);
+	else if (header > TCP_BYTES)
 		out = tcp_options(tcp + TCP_BYTES, tcp + header, out);
 	if (encoder->options.entropy)
 		out = wire_double(out, 21, record_entropy(tcp + header, captured - header));
-	out = wire_u64(out, 22, captured - header);
+	out = wire_u32(out, 22, captured - header);
 	if (encoder->options.payload)
 		out = wire_bytes(out, 23, tcp + header, captured - header);
 	if (encoder->legacy)
@@ -109,13 +115,13 @@ uint8_t *record_udp(struct encoder *encoder, const struct ncap_layer *layer, uin
 	ncap_ip_texts(ip);
 	memcpy(out, encoder->stamp, sizeof(encoder->stamp));
 	out += encoder->stamp_bytes;
-	out = wire_u64(out, 2, load_be16(udp));
-	out = wire_u64(out, 3, load_be16(udp + 2));
-	out = wire_u64(out, 4, load_be16(udp + 4));
-	out = wire_u64(out, 5, load_be16(udp + 6));
+	out = wire_u16(out, 2, load_be16(udp));
+	out = wire_u16(out, 3, load_be16(udp + 2));
+	out = wire_u16(out, 4, load_be16(udp + 4));
+	out = wire_u16(out, 5, load_be16(udp + 6));
 	if (encoder->options.entropy)
 		out = wire_double(out, 6, record_entropy(udp + UDP_BYTES, bytes));
-	out = wire_u64(out, 7, bytes);
+	out = wire_u32(out, 7, bytes);
 	if (encoder->options.payload)
 		out = wire_bytes(out, 8, udp + UDP_BYTES, bytes);
 	if (encoder->legacy)

@@ -1,51 +1,8 @@
 #include "scratch.h"
 
-#include <stdbool.h>
+#include "utf8.h"
 
 #include "poison.h"
-
-/* Bytes of the well-formed sequence at `at` (Unicode, table 3-7), 0: none. */
-static unsigned sequence_bytes(const uint8_t *at, size_t n)
-{
-	uint8_t first = at[0], low = 0x80, high = 0xbf;
-	unsigned bytes;
-
-	if (first < 0x80)
-		return first != 0;
-	if (first >= 0xc2 && first <= 0xdf)
-		bytes = 2;
-	else if (first >= 0xe0 && first <= 0xef)
-		bytes = 3;
-	else if (first >= 0xf0 && first <= 0xf4)
-		bytes = 4;
-	else
-		return 0;
-	if (bytes > n)
-		return 0;
-	switch (first) {
-	case 0xe0:
-		low = 0xa0;
-		break;
-	case 0xed: /* surrogates */
-		high = 0x9f;
-		break;
-	case 0xf0:
-		low = 0x90;
-		break;
-	case 0xf4:
-		high = 0x8f;
-		break;
-	default:
-		break;
-	}
-	if (at[1] < low || at[1] > high)
-		return 0;
-	for (unsigned i = 2; i < bytes; i++) {
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	return bytes;
-}
 
 char *scratch_text(struct scratch *scratch, const void *bytes, size_t n)
 {
@@ -56,7 +13,7 @@ char *scratch_text(struct scratch *scratch, const void *bytes, size_t n)
 	if (!text)
 		return none;
 	for (size_t at = 0; at < n;) {
-		unsigned good = sequence_bytes(from + at, n - at);
+		unsigned good = from[at] ? utf8_sequence(from + at, n - at) : 0; /* a zero would end the text */
 		if (good) {
 			memcpy(out, from + at, good);
 			out += good;

@@ -26,6 +26,48 @@ static inline uint8_t *wire_varint(uint8_t *out, uint64_t value)
 	return out + 1;
 }
 
+/*
+ * Short ones without a branch, as nobody can predict how many bytes a sequence number or a checksum takes: seven bits are moved into each
+ * byte, and the length is known before they are. They write eight and four bytes at `out`.
+ */
+#define WIRE_MORE 0x8080808080808080u /* in each byte: another one follows */
+
+static inline uint8_t *wire_varint32(uint8_t *out, uint32_t value)
+{
+	unsigned bytes = ((32 - (unsigned)__builtin_clz(value | 1)) * 9 + 64) >> 6; /* bits / 7, rounded up */
+	uint64_t spread = (value & 0x0fffffff) | (uint64_t)(value & 0xf0000000) << 4;
+
+	spread = (spread & 0x00003fff00003fff) | (spread & 0x0fffc0000fffc000) << 2;
+	spread = (spread & 0x007f007f007f007f) | (spread & 0x3f803f803f803f80) << 1;
+	spread |= WIRE_MORE & ((1ull << 8 * (bytes - 1)) - 1);
+	memcpy(out, &spread, sizeof(spread));
+	return out + bytes;
+}
+
+static inline uint8_t *wire_varint16(uint8_t *out, uint16_t value)
+{
+	bool second = value >= 1 << 7, third = value >= 1 << 14;
+	uint32_t spread =
+		(value & 0x7f) | (value & 0x3f80u) << 1 | (value & 0xc000u) << 2 | (uint32_t)second << 7 | (uint32_t)third << 15;
+
+	memcpy(out, &spread, sizeof(spread));
+	return out + 1 + second + third;
+}
+
+/* Of all 63 bits that times have: as above, and the ninth byte by itself. Nine bytes and one more are written. */
+static inline uint8_t *wire_varint63(uint8_t *out, uint64_t value)
+{
+	uint64_t spread = (value & 0x0fffffff) | (value & 0x00fffffff0000000) << 4;
+
+	if (value >> 56 == 0 || value >> 63)
+		return wire_varint(out, value);
+	spread = (spread & 0x00003fff00003fff) | (spread & 0x0fffc0000fffc000) << 2;
+	spread = (spread & 0x007f007f007f007f) | (spread & 0x3f803f803f803f80) << 1 | WIRE_MORE;
+	memcpy(out, &spread, sizeof(spread));
+	out[8] = (uint8_t)(value >> 56);
+	return out + 9;
+}
+
 /* The field number is a constant where this is called: one or two stores. */
 static inline __attribute__((always_inline)) uint8_t *wire_tag(uint8_t *out, uint32_t field, enum wire_type type)
 {
@@ -35,6 +77,22 @@ static inline __attribute__((always_inline)) uint8_t *wire_tag(uint8_t *out, uin
 static inline __attribute__((always_inline)) uint8_t *wire_u64(uint8_t *out, uint32_t field, uint64_t value)
 {
 	return value ? wire_varint(wire_tag(out, field, WIRE_VARINT), value) : out;
+}
+
+static inline __attribute__((always_inline)) uint8_t *wire_u32(uint8_t *out, uint32_t field, uint32_t value)
+{
+	return value ? wire_varint32(wire_tag(out, field, WIRE_VARINT), value) : out;
+}
+
+/* Nanoseconds since 1970. */
+static inline __attribute__((always_inline)) uint8_t *wire_time(uint8_t *out, uint32_t field, uint64_t ns)
+{
+	return ns ? wire_varint63(wire_tag(out, field, WIRE_VARINT), ns) : out;
+}
+
+static inline __attribute__((always_inline)) uint8_t *wire_u16(uint8_t *out, uint32_t field, uint16_t value)
+{
+	return value ? wire_varint16(wire_tag(out, field, WIRE_VARINT), value) : out;
 }
 
 /* Negative numbers take ten bytes: the format extends them to 64 bits. */
