@@ -7,10 +7,8 @@
 #include "convert.h"
 #include "ctl.h"
 #include "doctor.h"
-#include "extract.h"
-#ifdef FLOWLANE_NCAP
 #include "dump.h"
-#endif
+#include "extract.h"
 #include "flowlane/top_flows.h"
 #include "lanes.h"
 #include "log.h"
@@ -109,9 +107,7 @@ static const struct command {
 	{ "doctor", doctor_run },
 	{ "receive", receive_run },
 	{ "extract", extract_run },
-#ifdef FLOWLANE_NCAP
 	{ "dump", dump_run },
-#endif
 };
 
 /* The name of the command that `word`, in its place, was meant to be; NULL if it rather begins a filter: "tcp port 80". */

@@ -124,14 +124,21 @@ static int options_take(struct dump *dump, int argc, char **argv, bool *done)
 
 /* ---- the header ---------------------------------------------------------------------------------------------------- */
 
+static void header_line(const char *name, const char *text)
+{
+	fputs(name, stdout);
+	print_clean(stdout, text, false);
+	putchar('\n');
+}
+
 static void header_print(const struct dump *dump)
 {
 	const struct file_header *header = &dump->header;
 
 	printf("Type:             %s (%" PRIu32 ")\n", dump->type_name ? dump->type_name : "unknown", header->type);
-	printf("InputSource:      %s\n", header->source);
-	printf("Created:          %s\n", header->created);
-	printf("Version:          %s\n", header->version);
+	header_line("InputSource:      ", header->source);
+	header_line("Created:          ", header->created);
+	header_line("Version:          ", header->version);
 	printf("ContainsPayloads: %s\n", header->payloads ? "true" : "false");
 	printf("Schema:           %s\n", header->schema == NCAP_SCHEMA_LEGACY ? "legacy" : "current");
 }
@@ -152,6 +159,13 @@ static int broken(const struct dump *dump, const char *format, ...)
 	return EXIT_USAGE;
 }
 
+/* frames_next() found no more, and says why. */
+static int stopped(const struct dump *dump, int error, const char *question)
+{
+	broken(dump, "%s%s", frames_error(dump->frames), error == -EIO ? "" : question);
+	return error == -EIO ? EXIT_RUNTIME : EXIT_USAGE;
+}
+
 static int header_read(struct dump *dump)
 {
 	const uint8_t *bytes;
@@ -159,7 +173,7 @@ static int header_read(struct dump *dump)
 	int got = frames_next(dump->frames, &bytes, &n);
 
 	if (got < 0)
-		return broken(dump, "%s; is this a file of audit records?", frames_error(dump->frames));
+		return stopped(dump, got, "; is this a file of audit records?");
 	if (got == 0)
 		return broken(dump, frames_truncated(dump->frames)
 					    ? "it ends within its header, at offset 0; is this a file of audit records?"
@@ -297,7 +311,7 @@ static int records_print(struct dump *dump)
 	table_text_finish(dump->table);
 	dump->table = NULL;
 	if (got < 0)
-		return broken(dump, "%s", frames_error(dump->frames));
+		return stopped(dump, got, "");
 	if (dump->format == DUMP_TEXT)
 		printf("%" PRIu64 " records.\n", dump->records);
 	if (frames_truncated(dump->frames)) {

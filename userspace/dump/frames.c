@@ -101,8 +101,10 @@ static int input_fill(struct frames *frames)
 	do
 		n = read(frames->fd, frames->input, INPUT_BYTES);
 	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return fail(frames, "reading at offset %" PRIu64 ": %s", frames->input_offset, strerror(errno));
+	if (n < 0) {
+		fail(frames, "cannot read at offset %" PRIu64 ": %s", frames->input_offset, strerror(errno));
+		return -EIO;
+	}
 	frames->input_at = 0;
 	frames->input_bytes = (size_t)n;
 	frames->input_offset += (uint64_t)n;
@@ -155,8 +157,9 @@ static ssize_t uncompressed(struct frames *frames, uint8_t *out, size_t room)
 		stream->avail_in = (uInt)(frames->input_bytes - frames->input_at);
 		int code = inflate(stream, Z_SYNC_FLUSH);
 		frames->input_at = frames->input_bytes - stream->avail_in;
-		if (code == Z_STREAM_END && member_end(frames))
-			return -EIO;
+		int error = code == Z_STREAM_END ? member_end(frames) : 0;
+		if (error)
+			return error;
 		if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR) {
 			frames->failed = true;
 			fail(frames, "the gzip stream is broken at offset %" PRIu64 " of the file: %s",
@@ -194,8 +197,10 @@ static int grow(struct frames *frames, size_t n)
 /* Has at least n bytes at buffer + at, if the file has. Returns how many there are, or a negative errno. */
 static ssize_t need(struct frames *frames, size_t n)
 {
-	if (!frames->started && start(frames))
-		return -EIO;
+	int error = frames->started ? 0 : start(frames);
+
+	if (error)
+		return error;
 	if (n > frames->room - frames->at) {
 		if (frames->bytes)
 			memmove(frames->buffer, frames->buffer + frames->at, frames->bytes);

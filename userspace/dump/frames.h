@@ -15,7 +15,7 @@ struct frames;
 /* "-": standard input. 0, or a negative errno with a sentence in `error`. */
 int frames_open(const char *path, struct frames **frames, char *error, size_t error_bytes);
 void frames_close(struct frames *frames); /* accepts NULL */
-/* 1: a frame, good until the next call; 0: the end; a negative errno: broken, frames_error() says where. */
+/* 1: a frame, good until the next call; 0: the end; -EIO: cannot be read, another negative errno: broken; frames_error() says where. */
 int frames_next(struct frames *frames, const uint8_t **bytes, size_t *n);
 /* After the end: the file stopped inside a frame, or a gzip stream without its end. */
 bool frames_truncated(const struct frames *frames);

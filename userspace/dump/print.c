@@ -1,66 +1,72 @@
 #include "print.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
+
+#include "utf8.h"
 
 #define MEMBER(message, offset, type) (*(type *)((uint8_t *)(message) + (offset)))
 
 /* ---- strings and bytes --------------------------------------------------------------------------------------------- */
 
-/* Files of others may hold any byte in a text: what is no printable ASCII is escaped in the text format; JSON wants valid UTF-8. */
+/* Files of others may hold any byte in a text. */
+
+/* The code points up to 0x1f and from 0x7f to 0x9f move the cursor, or worse. */
+static bool is_control(const char *at)
+{
+	const uint8_t *byte = (const uint8_t *)at;
+
+	return byte[0] < 0x20 || byte[0] == 0x7f || (byte[0] == 0xc2 && byte[1] < 0xa0);
+}
+
 static void text_escaped(FILE *out, const char *text)
 {
 	putc('"', out);
-	for (const uint8_t *at = (const uint8_t *)text; *at; at++) {
-		if (*at == '"' || *at == '\\')
-			fprintf(out, "\\%c", *at);
-		else if (*at < 0x20 || *at == 0x7f)
-			fprintf(out, "\\%03o", *at);
+	while (*text) {
+		unsigned n = utf8_length(text);
+		if (*text == '"' || *text == '\\')
+			fprintf(out, "\\%c", *text);
+		else if (n && !is_control(text))
+			fwrite(text, 1, n, out);
 		else
-			putc(*at, out);
+			for (unsigned i = 0; i < (n ? n : 1); i++)
+				fprintf(out, "\\%03o", (uint8_t)text[i]);
+		text += n ? n : 1;
 	}
 	putc('"', out);
-}
-
-/* Bytes of the UTF-8 sequence that begins here; 0: none. The text ends with a zero, so there is always a byte to look at. */
-static unsigned utf8_bytes(const uint8_t *at)
-{
-	unsigned n = at[0] < 0x80                    ? 1
-		     : at[0] >= 0xc2 && at[0] < 0xe0 ? 2
-		     : (at[0] & 0xf0) == 0xe0        ? 3
-		     : at[0] >= 0xf0 && at[0] < 0xf5 ? 4
-						     : 0;
-
-	for (unsigned i = 1; i < n; i++) {
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if (n == 3 && ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f)))
-		return 0;
-	if (n == 4 && ((at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f)))
-		return 0;
-	return n;
 }
 
 static void json_text(FILE *out, const char *text)
 {
 	putc('"', out);
-	for (const uint8_t *at = (const uint8_t *)text; *at;) {
-		unsigned n = utf8_bytes(at);
-		if (n == 0) {
+	while (*text) {
+		unsigned n = utf8_length(text);
+		if (n == 0)
 			fputs("\\ufffd", out);
-			at++;
-			continue;
-		}
-		if (*at == '"' || *at == '\\')
-			fprintf(out, "\\%c", *at);
-		else if (*at < 0x20 || *at == 0x7f)
-			fprintf(out, "\\u%04x", *at);
+		else if (*text == '"' || *text == '\\')
+			fprintf(out, "\\%c", *text);
+		else if (is_control(text))
+			fprintf(out, "\\u%04x", n == 1 ? (uint8_t)text[0] : (uint8_t)text[1]);
 		else
-			fwrite(at, 1, n, out);
-		at += n;
+			fwrite(text, 1, n, out);
+		text += n ? n : 1;
 	}
 	putc('"', out);
+}
+
+void print_clean(FILE *out, const char *text, bool controls)
+{
+	while (*text) {
+		unsigned n = utf8_length(text);
+		if (n == 0)
+			fputs("\xef\xbf\xbd", out);
+		else if (!controls && is_control(text))
+			putc('.', out);
+		else
+			fwrite(text, 1, n, out);
+		text += n ? n : 1;
+	}
 }
 
 static void base64(FILE *out, const ProtobufCBinaryData *data)
@@ -167,6 +173,19 @@ static void number(FILE *out, const ProtobufCFieldDescriptor *field, const uint8
 
 static void json_message(FILE *out, const ProtobufCMessage *message);
 
+/* JSON has no numbers for these: texts, as protobuf has it. */
+static void json_double(FILE *out, const ProtobufCFieldDescriptor *field, const uint8_t *value)
+{
+	double number_value = *(const double *)value;
+
+	if (isnan(number_value))
+		fputs("\"NaN\"", out);
+	else if (isinf(number_value))
+		fputs(number_value < 0 ? "\"-Infinity\"" : "\"Infinity\"", out);
+	else
+		number(out, field, value);
+}
+
 static void json_value(FILE *out, const ProtobufCFieldDescriptor *field, const uint8_t *value)
 {
 	switch (field->type) {
@@ -180,6 +199,9 @@ static void json_value(FILE *out, const ProtobufCFieldDescriptor *field, const u
 		break;
 	case PROTOBUF_C_TYPE_MESSAGE:
 		json_message(out, *(ProtobufCMessage *const *)value);
+		break;
+	case PROTOBUF_C_TYPE_DOUBLE:
+		json_double(out, field, value);
 		break;
 	default:
 		number(out, field, value);
@@ -340,7 +362,7 @@ void print_cell(FILE *out, const ProtobufCMessage *message, const ProtobufCField
 		if (count)
 			json_field(out, field, at, count);
 	} else if (field->type == PROTOBUF_C_TYPE_STRING) {
-		fputs(count ? *(char *const *)at : "", out);
+		print_clean(out, count ? *(char *const *)at : "", true);
 	} else if (field->type == PROTOBUF_C_TYPE_BYTES) {
 		const ProtobufCBinaryData *data = (const ProtobufCBinaryData *)at;
 		for (size_t i = 0; i < data->len; i++)

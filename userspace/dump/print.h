@@ -16,6 +16,8 @@ struct print_fields {
 void print_text(FILE *out, const ProtobufCMessage *message, const struct print_fields *fields);
 /* One object, without a line end. Numbers stay numbers, bytes are base64, maps objects; what is 0 or empty is left out. */
 void print_json(FILE *out, const ProtobufCMessage *message, const struct print_fields *fields);
+/* A text as it is, but for what is no UTF-8 (U+FFFD), and without `controls` for control characters (a point). */
+void print_clean(FILE *out, const char *text, bool controls);
 /* A field's value for a table: bytes are hexadecimal digits; lists and messages JSON. */
 void print_cell(FILE *out, const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field);
 

@@ -72,10 +72,15 @@ static char *column_text(const char *text, size_t bytes)
 
 	if (!copy)
 		return NULL;
-	for (; at < bytes && n < WIDTH_MAX; at++) {
+	for (; at < bytes; at++) {
 		unsigned char byte = (unsigned char)text[at];
+		bool begins = (byte & 0xc0) != 0x80;
+		if (begins && n == WIDTH_MAX)
+			break;
 		copy[at] = byte < 0x20 || byte == 0x7f ? '.' : text[at];
-		n += (byte & 0xc0) != 0x80;
+		if (at > 0 && (unsigned char)text[at - 1] == 0xc2 && byte < 0xa0)
+			copy[at] = (char)0xb7; /* U+0080 to U+009F: a middle dot */
+		n += begins;
 	}
 	copy[at] = 0;
 	if (at < bytes)
