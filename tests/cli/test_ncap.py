@@ -76,6 +76,35 @@ class Files(CliTest):
         self.assertEqual(outputs["ncap"]["lost"], 0)
         self.assertEqual(outputs["ncap"]["files"], 7)
 
+    def test_alerts__as_in_the_other_output(self):
+        flood = [udp(i) for i in range(30)]
+        scan = [udp(99)[:36] + (1 + i).to_bytes(2, "big") + udp(99)[38:] for i in range(40)]
+        capture = self.write("in.pcap", pcap(flood + scan))
+        options = ("--anomalies", "--detector", "udp_flood:packets=30", "--detector", "port_scan:ports=15", "--alerts-jsonl", self.path("a.jsonl"))
+        result = run("-q", "-r", capture, "--ncap", self.path("out"), "--ncap-include", "Alert", *options)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(os.listdir(self.path("out")), ["Alert.ncap.gz"])
+        alerts = [json.loads(line) for line in self.read("a.jsonl").splitlines()]
+        records = [json.loads(line) for line in run("dump", "--json", self.path("out/Alert.ncap.gz")).stdout.splitlines()]
+        names = {"kind": "Name", "description": "Description", "severity": "Notes", "src": "SrcIP", "dst": "DstIP"}
+        self.assertEqual([{record: alert[key] for key, record in names.items() if key in alert} for alert in alerts],
+                         [{key: value for key, value in record.items() if key in names.values()} for record in records])  # fmt: skip
+        self.assertEqual({record["Name"] for record in records}, {"udp_flood", "port_scan"})
+        self.assertEqual([round(alert["ts"] * 1e6) for alert in alerts], [record["Timestamp"] // 1000 for record in records])
+
+    def test_alerts__none_without_anomalies(self):
+        capture = self.write("in.pcap", pcap([udp(i) for i in range(30)]))
+        self.assertEqual(run("-q", "-r", capture, "--ncap", self.path("out"), "--ncap-include", "Alert").returncode, 0)
+        self.assertEqual(os.listdir(self.path("out")), [])
+
+    def test_dhcp__zeros_behind_a_text_are_no_part_of_it(self):
+        request = b"\1\1\6\0" + bytes(232) + b"\x63\x82\x53\x63" + b"\x0c\x06nas1\0\0" + b"\x0f\x03a\0b" + b"\x3c\x01\0" + b"\xff"
+        packet = udp(1, request)
+        capture = self.write("in.pcap", pcap([packet[:34] + b"\0\x44\0\x43" + packet[38:]]))
+        self.assertEqual(run("-q", "-r", capture, "--ncap", self.path("out"), "--ncap-include", "DHCPv4").returncode, 0)
+        options = json.loads(run("dump", "--json", self.path("out/DHCPv4.ncap.gz")).stdout)["Options"]
+        self.assertEqual([(o["Type"], o["Length"], o.get("Data", "")) for o in options], [(12, 6, "nas1"), (15, 3, "a\ufffdb"), (60, 1, "")])
+
     def test_wrong_type__exit_1_and_the_types(self):
         capture = self.write("in.pcap", pcap(PACKETS))
         result = run("-r", capture, "--ncap", self.path("out"), "--ncap-include", "TCPP")
@@ -137,6 +166,70 @@ class Dump(CliTest):
         result = self.dump(HEADER + longer, "--json")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(json.loads(result.stdout)["DstPort"], 443)
+
+    def test_unknown_fields_of_each_kind__are_skipped(self):
+        """As a later version of the format may have them: also within a message, and as an extension of the header."""
+        unknown = bytes.fromhex("c03e2a") + bytes.fromhex("c13e") + bytes(8) + bytes.fromhex("c23e03616263") + bytes.fromhex("c53e") + bytes(4)
+        body = HEADER[1:] + unknown
+        option = bytes.fromhex("08021004") + bytes.fromhex("c03e2a") + bytes.fromhex("1a0205b4")
+        record = bytes.fromhex("1035") + unknown + b"\xa2\x01" + bytes([len(option)]) + option + unknown
+        result = self.dump(bytes([len(body)]) + body + bytes([len(record)]) + record, "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(json.loads(result.stdout), {"SrcPort": 53, "Options": [{"OptionType": 2, "OptionLength": 4, "OptionData": "BbQ="}]})
+
+    def test_known_field_of_another_wire_type__is_no_such_record(self):
+        self.broken(HEADER + TCP + b"\x05\x12\x03abc", b"the record at offset 104 (number 2) is no TCP record", 1)
+
+    def alert(self, description):
+        """A file of one Alert record."""
+        body = b"\x12\x04eth0\x18\x67"
+        record = b"\x12\x01n\x1a" + bytes([len(description)]) + description
+        return bytes([len(body)]) + body + bytes([len(record)]) + record
+
+    def test_csv__commas_quotes_lines_come_back(self):
+        for text in ('a,b', 'say "so"', "two\nlines", "\r", '"', ",,", "plain", "ä€😀"):
+            rows = list(csv.reader(io.StringIO(self.dump(self.alert(text.encode()), "--csv", "--select", "Description,Name").stdout.decode(), newline="")))
+            self.assertEqual(rows, [["Description", "Name"], [text, "n"]])
+
+    def test_bytes_that_are_no_text__become_the_replacement_character(self):
+        for option in "--csv", "--json", "--table":
+            text = self.dump(self.alert(b"a\xffb\xc3"), option).stdout.decode()  # UTF-8, or this fails
+            self.assertIn("\\ufffd" if option == "--json" else "a\ufffdb\ufffd", text)
+        self.assertIn(b'Description: "a\\377b\\303"', self.dump(self.alert(b"a\xffb\xc3")).stdout)
+
+    def test_table__aligned_and_nothing_moves_the_cursor(self):
+        records = b"".join(bytes([6 + len(name)]) + b"\x12" + bytes([len(name)]) + name + b"\x1a\x02xy" for name in (b"a", "ä€".encode(), b"long name"))
+        lines = self.dump(b"\x08\x12\x04eth0\x18\x67" + records, "--table", "--select", "Name,Description").stdout.decode().splitlines()
+        self.assertEqual(lines, ["Name       Description", "a          xy", "ä€         xy", "long name  xy"])
+        text = self.dump(self.alert("\x1b[2J\x9b2J\x7f\n".encode()), "--table").stdout.decode()
+        self.assertEqual([c for c in text if c != "\n" and (ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0)], [])
+        self.assertEqual(text.count("\n"), 2)
+
+    def test_table__a_long_text_is_cut_between_characters(self):
+        for text, shown in (("ä" * 40, "ä" * 40), ("ä" * 41, "ä" * 40 + "..."), ("x" * 39 + "€y", "x" * 39 + "€...")):
+            self.assertIn(shown, self.dump(self.alert(text.encode()), "--table").stdout.decode().split())
+
+    def test_select__what_is_no_field(self):
+        for fields in ("", "SrcPort,", ",SrcPort", "srcport", "SrcPort,Nothing", "SrcPort DstPort"):
+            result = self.dump(HEADER + TCP, "--csv", "--select", fields)
+            self.assertEqual((result.returncode, result.stdout), (1, b""), fields)
+            self.assertIn(b"TCP records have no such field; they have Timestamp, SrcPort", result.stderr)
+
+    def test_directory__exit_2(self):
+        result = run("dump", self.folder)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn(b"Is a directory", result.stderr)
+
+    def test_header_of_others__nothing_moves_the_cursor(self):
+        body = b"\x12\x05\x1b[2Jx\x18\x26\x22\x02\xff\n"
+        text = self.dump(bytes([len(body)]) + body, "--header").stdout.decode()
+        self.assertIn("InputSource:      .[2Jx\n", text)
+        self.assertIn("Version:          \ufffd.\n", text)
+
+    def test_no_number__is_a_text_in_json(self):
+        for bits, text in ((0x7FF8 << 48, "NaN"), (0x7FF0 << 48, "Infinity"), (0xFFF0 << 48, "-Infinity")):
+            record = b"\xa9\x01" + bits.to_bytes(8, "little")
+            self.assertEqual(json.loads(self.dump(HEADER + bytes([len(record)]) + record, "--json").stdout), {"PayloadEntropy": text})
 
     def test_legacy__is_told_by_its_header(self):
         created = b"\x0a\x111706123400.123456"

@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
-	static char *formats[] = { "--json", "--csv", "--table", "--header" };
+	static char *formats[] = { "--json", "--csv", "--table", "--header", "--select=Timestamp" };
 	static int file = -1;
 	char path[64];
 
@@ -32,10 +32,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	if (ftruncate(file, 0) || pwrite(file, input + 1, size - 1, 0) != (ssize_t)size - 1)
 		abort();
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-	unsigned format = input[0] % 5;
+	unsigned format = input[0] % 6;
 	char *plain[] = { "dump", path, NULL };
-	char *with[] = { "dump", format < 4 ? formats[format] : "--json", path, NULL };
-	int status = format == 4 ? dump_run(2, plain) : dump_run(3, with);
+	char *with[] = { "dump", format < 5 ? formats[format] : NULL, path, NULL };
+	int status = format == 5 ? dump_run(2, plain) : dump_run(3, with);
 	if (status < 0 || status > 2)
 		abort();
 	return 0;

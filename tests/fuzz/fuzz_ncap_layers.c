@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "audit_record.h"
+#include "utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
@@ -18,6 +19,36 @@ static void fail(const char *what, enum ncap_type type)
 {
 	fprintf(stderr, "%s: %s\n", ncap_types[type].name, what);
 	abort();
+}
+
+static bool is_utf8(const char *text)
+{
+	unsigned n;
+
+	while (*text && (n = utf8_length(text)) > 0)
+		text += n;
+	return *text == 0;
+}
+
+/* All texts of a message, and of those in it: other readers refuse a record for one that is no UTF-8. */
+static bool texts_are_utf8(const ProtobufCMessage *message)
+{
+	for (unsigned i = 0; i < message->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
+		const uint8_t *member = (const uint8_t *)message + field->offset;
+		bool repeated = field->label == PROTOBUF_C_LABEL_REPEATED;
+		size_t count = repeated ? *(const size_t *)((const uint8_t *)message + field->quantifier_offset) : 1;
+		void *const *pointers = repeated ? *(void *const *const *)member : (void *const *)member;
+		if (field->type != PROTOBUF_C_TYPE_STRING && field->type != PROTOBUF_C_TYPE_MESSAGE)
+			continue;
+		for (size_t k = 0; k < count; k++) {
+			if (!pointers[k])
+				continue;
+			if (field->type == PROTOBUF_C_TYPE_STRING ? !is_utf8(pointers[k]) : !texts_are_utf8(pointers[k]))
+				return false;
+		}
+	}
+	return true;
 }
 
 static void check_record(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
@@ -34,6 +65,8 @@ static void check_record(struct encoder *encoder, const struct ncap_layer *layer
 		fail("no message", type);
 	if (message->n_unknown_fields)
 		fail("a field that the message does not have", type);
+	if (!texts_are_utf8(message))
+		fail("a text that is no UTF-8", type);
 	protobuf_c_message_free_unpacked(message, NULL);
 }
 

@@ -27,6 +27,7 @@ from collections import Counter, defaultdict
 import exceptions
 import ncap_tshark
 from corpus import REPOSITORY, SKIPPED, corpus_every, corpus_files
+from ncap_frames import frames
 
 DEBIAN_PYTHON = "/usr/bin/python3"
 try:
@@ -40,24 +41,6 @@ except ImportError:  # Debian's package is for Debian's python, and this is anot
 PROTO = os.path.join(REPOSITORY, "userspace", "ncap")
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ncap_exceptions.tsv")
 PACKAGES = {"current": ("audit", "types"), "legacy": ("legacy", "legacy")}
-
-
-def frames(data):
-    """The frames of a file's bytes."""
-    at = 0
-    while at < len(data):
-        length = shift = 0
-        while True:
-            byte = data[at]
-            at += 1
-            length |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        if at + length > len(data):
-            raise ValueError("a frame is cut off")
-        yield data[at : at + length]
-        at += length
 
 
 def varint(value):

@@ -61,7 +61,7 @@ LAYERS = {
     "IPv6": (
         "ipv6",
         [("ipv6.src", ip), ("ipv6.dst", ip), ("ipv6.nxt", number), ("ipv6.hlim", number), ("ipv6.plen", number), ("ipv6.flow", number)],
-        lambda r: (r.SrcIP, r.DstIP, r.NextHeader, r.HopLimit, r.Length, r.FlowLabel),
+        lambda r: (ip(r.SrcIP), ip(r.DstIP), r.NextHeader, r.HopLimit, r.Length, r.FlowLabel),
     ),
     "IPv6Fragment": (
         "ipv6.fraghdr",

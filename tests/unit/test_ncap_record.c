@@ -86,6 +86,28 @@ static void wire__numbers_at_the_borders__are_as_protobuf_c_has_them(void **stat
 	}
 }
 
+/* The forms without branches write what the loop writes, at and around each border, and for numbers in between. */
+static void wire__short_forms__are_the_loops_bytes(void **state)
+{
+	uint64_t random = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < 100000; i++) {
+		uint64_t value = i < 3 * 64 ? (1ull << i / 3) + i % 3 - 1 : random >> i % 64;
+		uint8_t expected[16] = { 0 }, bytes[16] = { 0 };
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		uint8_t *end = wire_varint(expected, (uint16_t)value);
+		assert_int_equal(wire_varint16(bytes, (uint16_t)value) - bytes, end - expected);
+		assert_memory_equal(bytes, expected, (size_t)(end - expected));
+		end = wire_varint(expected, (uint32_t)value);
+		assert_int_equal(wire_varint32(bytes, (uint32_t)value) - bytes, end - expected);
+		assert_memory_equal(bytes, expected, (size_t)(end - expected));
+		end = wire_varint(expected, value);
+		assert_int_equal(wire_varint63(bytes, value) - bytes, end - expected);
+		assert_memory_equal(bytes, expected, (size_t)(end - expected));
+	}
+}
+
 /* ---- by hand and by protobuf-c ------------------------------------------------------------------------------------- */
 
 static uint64_t random_state = 88172645463325252u;
@@ -146,7 +168,9 @@ static void random_frame(uint8_t *frame, bool v6, uint8_t proto, uint32_t payloa
 		l4[4] = (uint8_t)((8 + payload) >> 8);
 		l4[5] = (uint8_t)(8 + payload);
 	}
-	l4[0] = l4[2] = 0xc0; /* ports of nobody */
+	if (proto == 6 && options == 3 && random_byte() & 1)
+		memcpy(l4 + 20, "\1\1\10\12", 4); /* NOP, NOP, timestamps */
+	l4[0] = l4[2] = 0xc0;                     /* ports of nobody */
 }
 
 static void hand_written__random_packets__are_as_protobuf_c_packs_them(void **state)
@@ -226,6 +250,7 @@ int main(void)
 		cmocka_unit_test(golden__tcp_syn__is_the_formats_bytes),
 		cmocka_unit_test(wire__lengths_around_a_bytes_border__are_read_back),
 		cmocka_unit_test(wire__numbers_at_the_borders__are_as_protobuf_c_has_them),
+		cmocka_unit_test(wire__short_forms__are_the_loops_bytes),
 		cmocka_unit_test(hand_written__random_packets__are_as_protobuf_c_packs_them),
 		cmocka_unit_test(text__invalid_utf8__becomes_the_replacement_character),
 		cmocka_unit_test(legacy__time__is_seconds_and_six_digits),
