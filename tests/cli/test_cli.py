@@ -68,7 +68,7 @@ class Usage(CliTest):
         for text, part in cases:
             self.write("flow.yaml", f'anomalies:\n  enabled: yes\n  detectors:\n    - "{text}"\n')
             for where, args in (("--detector: ", ["--anomalies", "--detector", text]),
-                                ("flow.yaml: anomalies.detectors: ", ["--config", "flow.yaml"])):
+                                ("flow.yaml: line 4: anomalies.detectors: ", ["--config", "flow.yaml"])):
                 with self.subTest(args=args):
                     out, err = self.run_it("-r", "a.pcap", *args, code=1)
                     self.assertEqual(out, b"")

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config_lines.h"
+
 #define FILE_MAX_BYTES (1u << 20)
 #define SECTION_MAX    16
 
@@ -15,6 +17,7 @@ struct sections {
 
 struct config_file {
 	struct sections *sections;
+	struct config_lines *lines;
 	const char *names[SECTION_MAX];
 	unsigned count;
 	cyaml_schema_field_t field[SECTION_MAX][OPTION_COUNT_MAX + 1]; /* a zero key ends each list */
@@ -232,6 +235,7 @@ int config_file_load(const char *path, struct options *options, struct config_fi
 		error = explain(file, status, path, text, options);
 		goto fail;
 	}
+	file->lines = config_lines_read(text, length);
 	free(text);
 	*out = file;
 	return 0;
@@ -266,10 +270,22 @@ unsigned config_file_list(const struct config_file *file, unsigned index, char *
 	return texts ? texts->list[index].count : 0;
 }
 
+void config_file_where(struct config_file *file, const char *path, unsigned index, int item, char *where, size_t size)
+{
+	const struct option_spec *spec = &option_table[index];
+	unsigned line = config_lines_find(file->lines, spec->section, spec->key, item);
+
+	if (line)
+		snprintf(where, size, "%s: line %u: %s.%s", path, line, spec->section, spec->key);
+	else
+		snprintf(where, size, "%s: %s.%s", path, spec->section, spec->key);
+}
+
 void config_file_free(struct config_file *file)
 {
 	if (!file)
 		return;
+	config_lines_free(file->lines);
 	if (file->sections) {
 		cyaml_config_t setup = cyaml_setup(file);
 		cyaml_free(&setup, &file->root, file->sections, 0);

@@ -5,6 +5,7 @@
 #ifndef FLOWLANE_CONFIG_FILE_H
 #define FLOWLANE_CONFIG_FILE_H
 
+#include "config_lines.h"
 #include "option_table.h"
 
 struct config_texts {
@@ -23,6 +24,8 @@ int config_file_load(const char *path, struct options *options, struct config_fi
 const char *config_file_text(const struct config_file *file, unsigned index);
 /* The list of option `index` (option_is_list()): its count. */
 unsigned config_file_list(const struct config_file *file, unsigned index, char *const **items);
+/* Where it says so, for messages: "flow.yaml: line 7: run.lanes". item: entry of a list, or CONFIG_LINES_VALUE. */
+void config_file_where(struct config_file *file, const char *path, unsigned index, int item, char *where, size_t size);
 void config_file_free(struct config_file *file); /* accepts NULL */
 
 #endif

@@ -54,7 +54,7 @@ extern const unsigned option_count;
 bool option_is_list(const struct option_spec *spec);
 /* The list as it is now: its count. */
 unsigned option_list(const struct options *options, const struct option_spec *spec, char *const **items);
-/* Sets the member from text; a list gets one more. `where` names the place for the message: "--lanes", "flow.yaml: run.lanes". 0 or -EINVAL. */
+/* Sets the member from text; a list gets one more. `where` names the place for the message: "--lanes", "flow.yaml: line 7: run.lanes". 0 or -EINVAL. */
 int option_set(struct options *options, const struct option_spec *spec, const char *text, const char *where);
 /* The value as option_set() would read it; "" if unset. `text` has room for 32 bytes; paths are returned as they are. */
 const char *option_get(const struct options *options, const struct option_spec *spec, char text[32]);

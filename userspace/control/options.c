@@ -203,7 +203,7 @@ static int take_arguments(struct options *options, struct arguments *given, int 
 	return error;
 }
 
-static int apply_list(struct options *options, const struct arguments *given, const struct config_file *file, unsigned index)
+static int apply_list(struct options *options, const struct arguments *given, struct config_file *file, unsigned index)
 {
 	const struct option_spec *spec = &option_table[index];
 	char where[512];
@@ -221,14 +221,15 @@ static int apply_list(struct options *options, const struct arguments *given, co
 	if (is_given || !file)
 		return error;
 	unsigned count = config_file_list(file, index, &items);
-	snprintf(where, sizeof(where), "%s: %s.%s", options->config_file, spec->section, spec->key);
-	for (unsigned i = 0; i < count && !error; i++)
+	for (unsigned i = 0; i < count && !error; i++) {
+		config_file_where(file, options->config_file, index, (int)i, where, sizeof(where));
 		error = option_set(options, spec, items[i], where);
+	}
 	return error;
 }
 
 /* Command line over file over default. */
-static int apply(struct options *options, const struct arguments *given, const struct config_file *file, unsigned index)
+static int apply(struct options *options, const struct arguments *given, struct config_file *file, unsigned index)
 {
 	const struct option_spec *spec = &option_table[index];
 	const char *text = given->text[index];
@@ -238,14 +239,14 @@ static int apply(struct options *options, const struct arguments *given, const s
 		return apply_list(options, given, file, index);
 	snprintf(where, sizeof(where), "--%s", spec->name ? spec->name : "filter");
 	if (!text && file && (text = config_file_text(file, index)))
-		snprintf(where, sizeof(where), "%s: %s.%s", options->config_file, spec->section, spec->key);
+		config_file_where(file, options->config_file, index, CONFIG_LINES_VALUE, where, sizeof(where));
 	if (!text)
 		text = spec->fallback;
 	return text ? option_set(options, spec, text, where) : 0;
 }
 
 /* Those that are no part of a configuration, --config above all, must be known before the file is read. */
-static int apply_all(struct options *options, const struct arguments *given, const struct config_file *file, bool configurable)
+static int apply_all(struct options *options, const struct arguments *given, struct config_file *file, bool configurable)
 {
 	int error = 0;
 
