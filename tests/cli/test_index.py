@@ -267,6 +267,38 @@ class Wrong(IndexTest):
             self.assert_one_line(err, "a.rdb", "another process is writing it")
             self.assertEqual(len(self.flows()), 50)  # reading goes on
 
+    def test_locked_while_a_capture_is_written__it_is_whole_and_the_index_of_the_other_untouched(self):
+        self.run_it("-r", "a.pcap", "-w", "b.pcap", "--index", "-q")
+        before = self.read("b.pcap.rdb/flowlane.index")
+        with open(self.path("b.pcap.rdb/LOCK"), "r+b") as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX)
+            _, err = self.run_it("-r", "a.pcap", "-w", "b.pcap", "--index", "-q", code=2)
+            self.assertIn("another process is writing it", err)
+        self.assertEqual(frames(self.read("b.pcap")), frames(self.read("a.pcap")))
+        self.assertEqual(self.read("b.pcap.rdb/flowlane.index"), before)
+
+    def test_a_bit_of_the_database_changed__said(self):
+        for family, arguments in (("flows", ["--list"]), ("packets", ["-w", "out.pcap"])):
+            self.index()
+            # The larger file holds the packets.
+            path = sorted(glob.glob(self.path("a.rdb/*.sst")), key=os.path.getsize)[family == "packets"]
+            for at in (100, os.path.getsize(path) // 3):
+                with self.subTest(family=family, at=at), open(path, "r+b") as file:
+                    file.seek(at)
+                    byte = file.read(1)[0]
+                    file.seek(at)
+                    file.write(bytes([byte ^ 4]))
+                    file.flush()
+                    self.assertIn("it is damaged; make it again", self.extract(*arguments, code=2)[1])
+                    file.seek(at)
+                    file.write(bytes([byte]))
+                    file.flush()
+                    self.extract(*arguments)
+        self.write("a.rdb/flowlane.index", b"\0garbage")
+        self.assertIn("name the capture with --pcap FILE", self.extract("-w", "out.pcap", code=2)[1])
+        self.extract("-w", "out.pcap", "--pcap", "a.pcap")
+        self.assertEqual(len(frames(self.read("out.pcap"))), len([p for p in self.packets if p is not ARP]))
+
     def test_damaged__said(self):
         for name in "MANIFEST-*", "CURRENT", "*.sst":
             with self.subTest(name=name):

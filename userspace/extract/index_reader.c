@@ -47,7 +47,7 @@ int index_reader_open(const char *path, struct index_reader **reader)
 		log_warning(
 			"extract: index \"%s\" is still being written, or its writer was killed: the last packets are not in it",
 			path);
-	if (!error || error == -ENOENT)
+	if (!error || error == -ENOENT || error == -EBADMSG)
 		error = index_db_open(&made->db, path, true, true);
 	if (error) {
 		index_reader_close(made);

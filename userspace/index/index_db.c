@@ -10,7 +10,7 @@
 
 #define CHECKSUM_CRC32C    1
 #define TABLE_FORMAT       2          /* readers of 2017 know it */
-#define BLOCK_BYTES        (16 << 10) /* of packets: a quarter of the blocks that 4 KiB make, and one is still read at once */
+#define BLOCK_BYTES        (16 << 10) /* as in index_sst.c */
 #define LOG_WARN           2          /* RocksDB's own LOG file */
 #define MANIFEST_BYTES     (64 << 10)
 #define COMPACTION_THREADS 2
@@ -24,6 +24,7 @@ int index_db_error(const char *what, const char *path, char **error)
 		int error;
 		const char *advice;
 	} known[] = {
+		{ "Corruption", -EBADMSG, "it is damaged; make it again from the capture: flowlane -r FILE --export-rocksdb DIR" },
 		{ "No space left", -ENOSPC, "free some space, or choose another disk" },
 		{ "Disk quota", -EDQUOT, "free some space, or choose another disk" },
 		{ "lock ", -EBUSY, "another process is writing it; wait for that one, or choose another place" },
@@ -31,7 +32,6 @@ int index_db_error(const char *what, const char *path, char **error)
 		{ "Read-only", -EROFS, "choose a place where you may write" },
 		{ "No such file", -ENOENT, "it is not there, or a part of it is missing" },
 		{ "does not exist", -ENOENT, "it is not there, or is no index" },
-		{ "Corruption", -EBADMSG, "it is damaged; make it again from the capture: flowlane -r FILE --export-rocksdb DIR" },
 	};
 	const char *advice = "check the disk";
 	int result = -EIO;
@@ -67,6 +67,8 @@ static rocksdb_options_t *options_make(void)
 	rocksdb_options_set_keep_log_file_num(options, 1);
 	rocksdb_options_set_manifest_preallocation_size(options, MANIFEST_BYTES);
 	rocksdb_options_set_max_subcompactions(options, COMPACTION_THREADS);
+	rocksdb_options_set_max_file_opening_threads(
+		options, 1); /* there are few files, and 16 threads at each opening cost more */
 	return options;
 }
 
@@ -80,17 +82,17 @@ static void options_make_all(struct index_db *db, bool merges)
 	}
 }
 
-int index_db_create(struct index_db *db, const char *path, bool compacts)
+int index_db_create(struct index_db *db, const char *path, bool merges)
 {
 	char *error = NULL;
 
 	memset(db, 0, sizeof(*db));
-	options_make_all(db, true);
+	options_make_all(db, merges);
 	rocksdb_options_t *options = db->options[FAMILY_DEFAULT];
 	rocksdb_options_set_create_if_missing(options, 1);
 	rocksdb_options_set_create_missing_column_families(options, 1);
 	for (unsigned i = 0; i < INDEX_FAMILIES; i++)
-		rocksdb_options_set_disable_auto_compactions(db->options[i], !compacts);
+		rocksdb_options_set_disable_auto_compactions(db->options[i], !merges);
 	db->db = rocksdb_open_column_families(
 		options, path, INDEX_FAMILIES, family_names, (const rocksdb_options_t *const *)db->options, db->family, &error);
 	int result = index_db_error("cannot create", path, &error);

@@ -15,8 +15,9 @@ struct index_db {
 	rocksdb_column_family_handle_t *family[INDEX_FAMILIES];
 };
 
-/* Makes it: there is none at `path`. `compacts`: RocksDB tidies up while it is written. 0 or a negative errno, logged. */
-int index_db_create(struct index_db *db, const char *path, bool compacts);
+/* Makes it: there is none at `path`. `merges`: with the merge operators; and RocksDB tidies up while it is written. 0 or a negative errno,
+ * logged. */
+int index_db_create(struct index_db *db, const char *path, bool merges);
 /* Opens one that is there, to read (any number of processes may) or to write. `merges`: with the merge operators. */
 int index_db_open(struct index_db *db, const char *path, bool read_only, bool merges);
 void index_db_close(struct index_db *db); /* accepts one that is zero, or half open */

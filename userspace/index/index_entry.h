@@ -27,6 +27,24 @@ struct index_entry {
 
 /* False: the packet belongs to no flow, and is not indexed. `number` and `offset` are of its frame in the file. */
 bool index_entry_make(const struct packet *packet, uint64_t number, uint64_t offset, struct index_entry *entry);
-void index_item_expand(const struct index_item *item, struct index_packet *packet);
+
+static inline void index_item_expand(const struct index_item *item, struct index_packet *packet)
+{
+	int32_t end = (int32_t)(item->network + item->network_count);
+	bool transport = item->transport != 0;
+	/* Options that the snapshot cut off end where the capture does. */
+	int32_t payload = item->payload < end ? item->payload : end;
+
+	*packet = (struct index_packet){
+		.number = item->number,
+		.length = item->length,
+		.offset = item->offset,
+		.time_ms = item->time_ms,
+		.link = { 0, (int32_t)item->length },
+		.network = { item->network, (int32_t)item->network_count },
+		.transport = { transport ? item->transport : 0, transport ? end - item->transport : 0 },
+		.payload = { transport ? payload : 0, transport ? end - payload : 0 },
+	};
+}
 
 #endif

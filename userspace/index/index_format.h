@@ -59,7 +59,7 @@ struct index_range {
 	int32_t count;
 };
 
-struct index_packet {
+struct __attribute__((packed)) index_packet {                 /* wherever they lie in a value */
 	uint32_t number;                                      /* of the frame in the capture file, from 1 */
 	uint32_t length;                                      /* captured */
 	uint64_t offset;                                      /* of the frame's data in the file, behind the record header */

@@ -118,7 +118,8 @@ int index_info_read(const char *directory, struct index_info *info)
 	text[bytes] = '\0';
 	if (parse(text, info))
 		return 0;
-	log_error("index: \"%s\" is not a description that flowlane wrote; name the capture with --pcap FILE instead", path);
+	memset(info, 0, sizeof(*info));
+	log_warning("index: \"%s\" is not a description that flowlane wrote; name the capture with --pcap FILE instead", path);
 	return -EBADMSG;
 }
 

@@ -29,7 +29,7 @@ struct index_info {
 
 /* Replaces the file at once. 0 or a negative errno, logged. */
 int index_info_write(const char *directory, const struct index_info *info);
-/* 0; -ENOENT, not logged: there is none; or another negative errno, logged. */
+/* 0; -ENOENT, not logged: there is none; -EBADMSG, with a warning: it is not ours; or another negative errno, logged. */
 int index_info_read(const char *directory, struct index_info *info);
 bool index_info_exists(const char *directory);
 void index_info_remove(const char *directory);

@@ -21,7 +21,8 @@ _Static_assert(sizeof(struct head) == 80, "written as it is");
 
 struct run {
 	FILE *file;
-	struct head head; /* the next one; its items are still in the file */
+	struct head head; /* the next one */
+	uint64_t left;    /* of its items, still in the file */
 	bool over;
 };
 
@@ -29,11 +30,10 @@ struct index_runs {
 	char *directory;
 	unsigned count;
 	struct run run[RUNS_MAX];
-	struct index_item *items; /* of one flow of a round */
-	size_t items_room;
-	char *value;
-	size_t value_room;
-	bool begun; /* reading */
+	bool begun;           /* reading */
+	struct index_key key; /* the one at hand */
+	unsigned at;          /* the run that has its next items */
+	uint64_t left;        /* how many may still come */
 };
 
 static void run_path(const struct index_runs *runs, unsigned i, char path[PATH_MAX])
@@ -71,8 +71,6 @@ void index_runs_destroy(struct index_runs *runs)
 		unlink(path);
 	}
 	free(runs->directory);
-	free(runs->items);
-	free(runs->value);
 	free(runs);
 }
 
@@ -85,31 +83,23 @@ static int runs_fail(const struct index_runs *runs, const char *what)
 	return error;
 }
 
-static bool room_make(void **memory, size_t *room, size_t bytes)
-{
-	if (bytes <= *room)
-		return true;
-	void *more = realloc(*memory, 2 * bytes);
-	if (!more)
-		return false;
-	*memory = more;
-	*room = 2 * bytes;
-	return true;
-}
-
 /* --- writing --------------------------------------------------------------------------------------------------------- */
 
-static bool flow_write(struct index_runs *runs, FILE *file, const struct index_table *table, uint64_t i)
+static bool flow_write(FILE *file, const struct index_table *table, uint64_t i)
 {
+	const struct index_item *items;
 	struct index_round_flow flow;
+	struct index_round_walk walk;
+	bool good;
+	unsigned n;
 
 	index_round_flow(table, i, &flow);
+	index_round_walk(table, &flow, &walk);
 	struct head head = { .key = *flow.key, .record = flow.record };
-	size_t bytes = flow.record.packets * sizeof(*runs->items);
-	if (!room_make((void **)&runs->items, &runs->items_room, bytes))
-		return false;
-	index_round_items(table, &flow, runs->items);
-	return fwrite(&head, sizeof(head), 1, file) == 1 && fwrite(runs->items, bytes, 1, file) == 1;
+	good = fwrite(&head, sizeof(head), 1, file) == 1;
+	while (good && (items = index_round_walk_next(&walk, &n)))
+		good = fwrite(items, sizeof(*items), n, file) == n;
+	return good;
 }
 
 int index_runs_add(struct index_runs *runs, const struct index_table *table, uint64_t count)
@@ -128,7 +118,7 @@ int index_runs_add(struct index_runs *runs, const struct index_table *table, uin
 	runs->run[runs->count++].file = file;
 	setvbuf(file, NULL, _IOFBF, BUFFER_BYTES);
 	for (uint64_t i = 0; i < count; i++) {
-		if (!flow_write(runs, file, table, i))
+		if (!flow_write(file, table, i))
 			return runs_fail(runs, "write");
 	}
 	return fflush(file) ? runs_fail(runs, "write") : 0;
@@ -139,6 +129,7 @@ int index_runs_add(struct index_runs *runs, const struct index_table *table, uin
 static int run_advance(struct index_runs *runs, struct run *run)
 {
 	run->over = fread(&run->head, sizeof(run->head), 1, run->file) != 1;
+	run->left = run->over ? 0 : run->head.record.packets;
 	return run->over && ferror(run->file) ? runs_fail(runs, "read") : 0;
 }
 
@@ -167,52 +158,64 @@ static const struct index_key *smallest(const struct index_runs *runs)
 	return least;
 }
 
-/* Appends the run's packets to the value; `n` are there. */
-static int run_take(struct index_runs *runs, struct run *run, uint64_t n, uint64_t more)
+static bool run_has(const struct run *run, const struct index_key *key)
 {
-	const size_t skew = sizeof(uint64_t) - INDEX_COUNT_BYTES; /* so that the packets are aligned */
-	size_t wanted = sizeof(uint64_t) + (n + more) * sizeof(struct index_packet);
-	size_t bytes = run->head.record.packets * sizeof(*runs->items);
-
-	if (!room_make((void **)&runs->value, &runs->value_room, wanted) ||
-		!room_make((void **)&runs->items, &runs->items_room, bytes)) {
-		errno = ENOMEM;
-		return runs_fail(runs, "read");
-	}
-	if (fread(runs->items, bytes, 1, run->file) != 1)
-		return runs_fail(runs, "read");
-	struct index_packet *packets = (struct index_packet *)(void *)(runs->value + skew + INDEX_COUNT_BYTES);
-	for (uint64_t i = 0; i < more; i++)
-		index_item_expand(&runs->items[i], &packets[n + i]);
-	return run_advance(runs, run);
+	return !run->over && memcmp(&run->head.key, key, sizeof(*key)) == 0;
 }
 
-int index_runs_next(struct index_runs *runs, struct index_key *key, struct index_flow *record, const char **value, size_t *bytes)
+int index_runs_next(struct index_runs *runs, struct index_key *key, struct index_flow *record)
 {
-	const size_t skew = sizeof(uint64_t) - INDEX_COUNT_BYTES;
 	int error = runs->begun ? 0 : runs_begin(runs);
 	const struct index_key *least = error ? NULL : smallest(runs);
-	uint64_t n = 0;
 
 	if (!least)
 		return error;
-	*key = *least;
+	*key = runs->key = *least;
 	memset(record, 0, sizeof(*record));
-	for (unsigned i = 0; i < runs->count && !error; i++) {
-		struct run *run = &runs->run[i];
-		if (run->over || memcmp(&run->head.key, key, sizeof(*key)) != 0)
-			continue;
-		index_flow_add(record, &run->head.record);
-		uint64_t more = run->head.record.packets;
-		more = more < INDEX_COUNT_MAX - n ? more : INDEX_COUNT_MAX - n;
-		error = run_take(runs, run, n, more);
-		n += more;
+	for (unsigned i = 0; i < runs->count; i++) {
+		if (run_has(&runs->run[i], key))
+			index_flow_add(record, &runs->run[i].head.record);
 	}
-	if (error)
-		return error;
-	int32_t count = (int32_t)n;
-	memcpy(runs->value + skew, &count, sizeof(count));
-	*value = runs->value + skew;
-	*bytes = sizeof(count) + n * sizeof(struct index_packet);
+	runs->at = 0;
+	runs->left = record->packets < INDEX_COUNT_MAX ? record->packets : INDEX_COUNT_MAX;
 	return 1;
+}
+
+/* The next of the run's items, or, where no more may come, past them. How many; or a negative errno, logged. */
+static int run_read(struct index_runs *runs, struct run *run, struct index_item *items, unsigned n)
+{
+	uint64_t take = n < run->left ? n : run->left;
+	int error = 0;
+
+	if (runs->left == 0) {
+		if (fseeko(run->file, (off_t)(run->left * sizeof(*items)), SEEK_CUR) < 0)
+			return runs_fail(runs, "read");
+		run->left = take = 0;
+	} else {
+		take = take < runs->left ? take : runs->left;
+		errno = 0;
+		if (fread(items, sizeof(*items), take, run->file) != take)
+			return runs_fail(runs, "read");
+		run->left -= take;
+		runs->left -= take;
+	}
+	if (run->left == 0) {
+		error = run_advance(runs, run);
+		runs->at++;
+	}
+	return error ? error : (int)take;
+}
+
+int index_runs_items(struct index_runs *runs, struct index_item *items, unsigned n)
+{
+	int taken = 0;
+
+	while (taken == 0 && runs->at < runs->count) {
+		struct run *run = &runs->run[runs->at];
+		if (run_has(run, &runs->key))
+			taken = run_read(runs, run, items, n);
+		else
+			runs->at++;
+	}
+	return taken;
 }

@@ -23,9 +23,11 @@ struct index_runs *index_runs_create(const char *directory);
 int index_runs_add(struct index_runs *runs, const struct index_table *table, uint64_t count);
 unsigned index_runs_count(const struct index_runs *runs);
 
-/* After the last round, for each key in order. 1: there is one, valid until the next call; `value` is what the database has for its
- * packets. 0: no more; or a negative errno, logged. */
-int index_runs_next(struct index_runs *runs, struct index_key *key, struct index_flow *record, const char **value, size_t *bytes);
+/* After the last round, for each key in order: the sum of its records. 1; 0: no more; or a negative errno, logged. */
+int index_runs_next(struct index_runs *runs, struct index_key *key, struct index_flow *record);
+/* Its packets, of round after round: up to `n`, at most INDEX_COUNT_MAX in all. How many; 0: those were all, and not before is the next
+ * key's turn; or a negative errno, logged. */
+int index_runs_items(struct index_runs *runs, struct index_item *items, unsigned n);
 void index_runs_destroy(struct index_runs *runs); /* removes the files; accepts NULL */
 
 #endif

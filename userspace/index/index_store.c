@@ -12,6 +12,7 @@
 
 #include "index_db.h"
 #include "index_info.h"
+#include "index_sst.h"
 #include "log.h"
 
 #define BOTTOM_FORCE 3 /* of RocksDB's BottommostLevelCompaction: also the files that nothing overlaps, but none twice */
@@ -19,8 +20,8 @@
 struct index_store {
 	char *path;
 	struct index_db db;
-	rocksdb_envoptions_t *env;
 	rocksdb_ingestexternalfileoptions_t *ingest;
+	bool merges;
 	uint64_t rounds;
 };
 
@@ -109,7 +110,7 @@ uint64_t index_store_bytes(const char *path)
 
 /* --- open and close -------------------------------------------------------------------------------------------------- */
 
-int index_store_create(const char *path, bool compacts, struct index_store **store)
+int index_store_prepare(const char *path)
 {
 	int error = index_store_check(path);
 
@@ -122,6 +123,11 @@ int index_store_create(const char *path, bool compacts, struct index_store **sto
 		log_error("index: cannot create \"%s\": %s; create the directory that it is to be in first", path, strerror(errno));
 		return error;
 	}
+	return 0;
+}
+
+int index_store_create(const char *path, bool merges, struct index_store **store)
+{
 	struct index_store *made = calloc(1, sizeof(*made));
 	if (made)
 		made->path = strdup(path);
@@ -130,11 +136,11 @@ int index_store_create(const char *path, bool compacts, struct index_store **sto
 		index_store_close(made);
 		return -ENOMEM;
 	}
-	made->env = rocksdb_envoptions_create();
 	made->ingest = rocksdb_ingestexternalfileoptions_create();
 	rocksdb_ingestexternalfileoptions_set_move_files(made->ingest, 1);
 	rocksdb_ingestexternalfileoptions_set_snapshot_consistency(made->ingest, 0);
-	error = index_db_create(&made->db, path, compacts);
+	int error = index_db_create(&made->db, path, merges);
+	made->merges = merges;
 	if (error)
 		index_store_close(made);
 	else
@@ -147,8 +153,6 @@ void index_store_close(struct index_store *store)
 	if (!store)
 		return;
 	index_db_close(&store->db);
-	if (store->env)
-		rocksdb_envoptions_destroy(store->env);
 	if (store->ingest)
 		rocksdb_ingestexternalfileoptions_destroy(store->ingest);
 	free(store->path);
@@ -157,109 +161,101 @@ void index_store_close(struct index_store *store)
 
 /* --- rounds ---------------------------------------------------------------------------------------------------------- */
 
+static int store_fail(const struct index_store *store, int error)
+{
+	if (error == -ENOMEM)
+		log_error("index: no memory to write \"%s\"; lower --index-memory-mb", store->path);
+	else
+		log_error("index: cannot write to \"%s\": %s; free some space, or choose another disk", store->path,
+			strerror(-error));
+	return error;
+}
+
 /* A file for each family, to which the same keys are added. */
 struct pair {
-	char packets[PATH_MAX], flows[PATH_MAX];
-	rocksdb_sstfilewriter_t *packets_writer, *flows_writer;
-	bool merge;
-	char *error; /* RocksDB's */
+	char packets_path[PATH_MAX], flows_path[PATH_MAX];
+	struct index_sst *packets, *flows;
 };
 
-static int pair_open(struct pair *pair, struct index_store *store, unsigned number)
+static void pair_close(struct pair *pair)
 {
+	index_sst_destroy(pair->packets);
+	index_sst_destroy(pair->flows);
+	pair->packets = pair->flows = NULL;
+}
+
+static int pair_open(struct pair *pair, const struct index_store *store, unsigned number)
+{
+	enum index_sst_kind kind = store->rounds > 0 ? INDEX_SST_MERGE : INDEX_SST_VALUE;
+
 	memset(pair, 0, sizeof(*pair));
-	if (!file_path(pair->packets, store->path, new_files[2 * number]) ||
-		!file_path(pair->flows, store->path, new_files[2 * number + 1]))
+	if (!file_path(pair->packets_path, store->path, new_files[2 * number]) ||
+		!file_path(pair->flows_path, store->path, new_files[2 * number + 1]))
 		return -ENAMETOOLONG;
-	pair->merge = store->rounds > 0;
-	pair->packets_writer = rocksdb_sstfilewriter_create(store->env, store->db.options[FAMILY_PACKETS]);
-	pair->flows_writer = rocksdb_sstfilewriter_create(store->env, store->db.options[FAMILY_FLOWS]);
-	rocksdb_sstfilewriter_open(pair->packets_writer, pair->packets, &pair->error);
-	if (!pair->error)
-		rocksdb_sstfilewriter_open(pair->flows_writer, pair->flows, &pair->error);
-	return 0;
+	int error = index_sst_create(pair->packets_path, kind, &pair->packets);
+	return error ? error : index_sst_create(pair->flows_path, kind, &pair->flows);
 }
 
-static void pair_put(
-	struct pair *pair, const struct index_key *key, const struct index_flow *record, const char *value, size_t bytes)
+static int pair_error(const struct pair *pair)
 {
-	void (*put)(rocksdb_sstfilewriter_t *, const char *, size_t, const char *, size_t, char **) =
-		pair->merge ? rocksdb_sstfilewriter_merge : rocksdb_sstfilewriter_put;
+	int error = index_sst_error(pair->packets);
 
-	if (!pair->error)
-		put(pair->packets_writer, (const char *)key, sizeof(*key), value, bytes, &pair->error);
-	if (!pair->error)
-		put(pair->flows_writer, (const char *)key, sizeof(*key), (const char *)record, sizeof(*record), &pair->error);
+	return error ? error : index_sst_error(pair->flows);
 }
 
-/* `error`: 0, or why the files are of no use. Returns it, or what RocksDB found. */
-static int pair_close(struct pair *pair, const struct index_store *store, int error)
+static int pair_finish(struct pair *pair)
 {
-	if (!error && !pair->error)
-		rocksdb_sstfilewriter_finish(pair->packets_writer, &pair->error);
-	if (!error && !pair->error)
-		rocksdb_sstfilewriter_finish(pair->flows_writer, &pair->error);
-	rocksdb_sstfilewriter_destroy(pair->packets_writer);
-	rocksdb_sstfilewriter_destroy(pair->flows_writer);
-	if (pair->error)
-		error = index_db_error("cannot write to", store->path, &pair->error);
-	return error;
+	int error = index_sst_finish(pair->packets), flows_error = index_sst_finish(pair->flows);
+
+	return error ? error : flows_error;
+}
+
+/* The flow's record, and the count of its packets, which follow. */
+static void pair_begin(struct pair *pair, const struct index_key *key, const struct index_flow *record, uint64_t packets)
+{
+	int32_t count = (int32_t)packets;
+
+	index_sst_begin(pair->flows, key, sizeof(*record));
+	memcpy(index_sst_room(pair->flows, sizeof(*record)), record, sizeof(*record));
+	index_sst_begin(pair->packets, key, sizeof(count) + packets * sizeof(struct index_packet));
+	memcpy(index_sst_room(pair->packets, sizeof(count)), &count, sizeof(count));
+}
+
+/* At most PIECE_MAX. */
+#define PIECE_MAX (INDEX_SST_ROOM / sizeof(struct index_packet))
+
+static inline void pair_packets(struct pair *pair, const struct index_item *items, unsigned n)
+{
+	struct index_packet *packets = index_sst_room(pair->packets, n * sizeof(*packets));
+
+	for (unsigned i = 0; i < n; i++)
+		index_item_expand(&items[i], &packets[i]);
 }
 
 /* A part of the round, of neighbouring keys, which a thread makes into a pair of files. */
 struct part {
-	struct index_store *store;
 	const struct index_table *table;
 	uint64_t from, to;
 	struct pair pair;
-	char *value; /* of one key, as long as needed */
-	size_t value_room;
 	int error;
 };
-
-/* The packets of a flow as the database has them. False: no memory. */
-static bool part_value(struct part *part, const struct index_round_flow *flow, const char **value, size_t *bytes)
-{
-	size_t wanted = INDEX_COUNT_BYTES + (size_t)flow->record.packets * sizeof(struct index_packet);
-	const size_t skew = sizeof(uint64_t) - INDEX_COUNT_BYTES; /* so that the packets, behind the count, are aligned */
-
-	if (wanted + skew > part->value_room) {
-		char *more = realloc(part->value, 2 * wanted + skew);
-		if (!more)
-			return false;
-		part->value = more;
-		part->value_room = 2 * wanted + skew;
-	}
-	int32_t count = (int32_t)flow->record.packets;
-	memcpy(part->value + skew, &count, sizeof(count));
-	index_round_packets(part->table, flow, (struct index_packet *)(void *)(part->value + skew + INDEX_COUNT_BYTES));
-	*value = part->value + skew;
-	*bytes = wanted;
-	return true;
-}
-
-static int part_fill(struct part *part)
-{
-	for (uint64_t i = part->from; i < part->to && !part->pair.error; i++) {
-		struct index_round_flow flow;
-		const char *value;
-		size_t bytes;
-		index_round_flow(part->table, i, &flow);
-		if (!part_value(part, &flow, &value, &bytes)) {
-			log_error("index: no memory for a flow of %u packets", flow.record.packets);
-			return -ENOMEM;
-		}
-		pair_put(&part->pair, flow.key, &flow.record, value, bytes);
-	}
-	return 0;
-}
 
 static void *part_make(void *argument)
 {
 	struct part *part = argument;
+	const struct index_item *items;
+	struct index_round_flow flow;
+	struct index_round_walk walk;
+	unsigned n;
 
-	part->error = pair_close(&part->pair, part->store, part_fill(part));
-	free(part->value);
+	for (uint64_t i = part->from; i < part->to && !pair_error(&part->pair); i++) {
+		index_round_flow(part->table, i, &flow);
+		index_round_walk(part->table, &flow, &walk);
+		pair_begin(&part->pair, flow.key, &flow.record, flow.record.packets);
+		while ((items = index_round_walk_next(&walk, &n)))
+			pair_packets(&part->pair, items, n);
+	}
+	part->error = pair_finish(&part->pair);
 	return NULL;
 }
 
@@ -291,9 +287,12 @@ static int pairs_ingest(struct index_store *store, struct pair *const *pairs, un
 	const char *packets[PARTS], *flows[PARTS];
 
 	for (unsigned i = 0; i < n; i++) {
-		packets[i] = pairs[i]->packets;
-		flows[i] = pairs[i]->flows;
+		packets[i] = pairs[i]->packets_path;
+		flows[i] = pairs[i]->flows_path;
+		pair_close(pairs[i]);
 	}
+	if (error)
+		store_fail(store, error);
 	if (!error)
 		error = parts_ingest(store, FAMILY_PACKETS, packets, n);
 	if (!error)
@@ -308,7 +307,7 @@ static int pairs_ingest(struct index_store *store, struct pair *const *pairs, un
 
 int index_store_write(struct index_store *store, const struct index_table *table, uint64_t count)
 {
-	unsigned n = count < PARTS_COUNT_MIN ? 1 : PARTS;
+	unsigned n = count < PARTS_COUNT_MIN ? 1 : PARTS, opened = 0;
 	struct part *parts = count ? calloc(PARTS, sizeof(*parts)) : NULL;
 	struct pair *pairs[PARTS];
 	int error = 0;
@@ -316,32 +315,41 @@ int index_store_write(struct index_store *store, const struct index_table *table
 	if (count == 0)
 		return 0;
 	if (!parts)
-		return -ENOMEM;
-	for (unsigned i = 0; i < n && !error; i++) {
-		parts[i] = (struct part){ .store = store, .table = table, .from = count * i / n, .to = count * (i + 1) / n };
-		pairs[i] = &parts[i].pair;
-		error = pair_open(pairs[i], store, i);
+		return store_fail(store, -ENOMEM);
+	for (; opened < n && !error; opened++) {
+		parts[opened] = (struct part){ .table = table, .from = count * opened / n, .to = count * (opened + 1) / n };
+		pairs[opened] = &parts[opened].pair;
+		error = pair_open(pairs[opened], store, opened);
 	}
-	if (!error)
-		error = pairs_ingest(store, pairs, n, parts_make(parts, n));
+	error = pairs_ingest(store, pairs, opened, error ? error : parts_make(parts, n));
 	free(parts);
 	return error;
+}
+
+/* All keys of the runs. */
+static int runs_copy(struct index_runs *runs, struct pair *pair)
+{
+	struct index_item items[PIECE_MAX];
+	struct index_flow record;
+	struct index_key key;
+	int more;
+
+	while ((more = index_runs_next(runs, &key, &record)) > 0 && !pair_error(pair)) {
+		pair_begin(pair, &key, &record, record.packets < INDEX_COUNT_MAX ? record.packets : INDEX_COUNT_MAX);
+		while ((more = index_runs_items(runs, items, PIECE_MAX)) > 0)
+			pair_packets(pair, items, (unsigned)more);
+		if (more < 0)
+			return more;
+	}
+	return more < 0 ? more : pair_finish(pair);
 }
 
 int index_store_write_runs(struct index_store *store, struct index_runs *runs)
 {
 	struct pair pair, *pairs[1] = { &pair };
-	struct index_key key;
-	struct index_flow record;
-	const char *value;
-	size_t bytes;
-	int more = 1, error = pair_open(&pair, store, 0);
+	int error = pair_open(&pair, store, 0);
 
-	if (error)
-		return error;
-	while (!pair.error && (more = index_runs_next(runs, &key, &record, &value, &bytes)) > 0)
-		pair_put(&pair, &key, &record, value, bytes);
-	return pairs_ingest(store, pairs, 1, pair_close(&pair, store, more < 0 ? more : 0));
+	return pairs_ingest(store, pairs, 1, error ? error : runs_copy(runs, &pair));
 }
 
 uint64_t index_store_rounds(const struct index_store *store)
@@ -377,7 +385,7 @@ int index_store_finish(struct index_store *store)
 	}
 	/* RocksDB keeps the names of the merge operators with the options, and other readers do not know them: they go. */
 	index_db_close(&store->db);
-	if (!error)
+	if (!error && store->merges)
 		error = index_db_open(&store->db, store->path, false, false);
 	index_db_close(&store->db);
 	return error;

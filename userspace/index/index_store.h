@@ -20,8 +20,11 @@ struct index_store;
 
 /* Whether `path` can become an index: there is nothing, an empty directory, or an older index of ours. 0 or a negative errno, logged. */
 int index_store_check(const char *path);
-/* Makes it, in place of an older one. `compacts`: for captures without end. 0 or a negative errno, logged. */
-int index_store_create(const char *path, bool compacts, struct index_store **store);
+/* Makes its directory, in place of an older index. The description of what it will be goes there first: it says that the directory is
+ * ours, should the process die at once. 0 or a negative errno, logged. */
+int index_store_prepare(const char *path);
+/* Makes the database in it. `merges`: any number of rounds will come; else one. 0 or a negative errno, logged. */
+int index_store_create(const char *path, bool merges, struct index_store **store);
 /* Writes the round at hand of the table, of `count` flows. 0 or a negative errno, logged: nothing of it is in the index, or, for lack
  * of space while its records were taken in, only packets. */
 int index_store_write(struct index_store *store, const struct index_table *table, uint64_t count);

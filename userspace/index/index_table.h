@@ -25,7 +25,7 @@ struct index_table_options {
 struct index_round_flow {
 	const struct index_key *key;
 	struct index_flow record;
-	uint32_t cell; /* for index_round_packets() */
+	uint32_t cell; /* for index_round_walk() */
 };
 
 /* NULL: no memory. */
@@ -39,17 +39,25 @@ uint64_t index_table_now_ms(const struct index_table *table); /* the latest time
 /*
  * A round: flows leave the table in the order of their keys.
  *
- *   index_round_begin ─▶ (index_round_flow ─▶ index_round_packets)* ─▶ index_round_end
+ *   index_round_begin ─▶ (index_round_flow ─▶ index_round_walk ─▶ index_round_walk_next*)* ─▶ index_round_end
  *
  * `all`: every flow; else those that are over, and pieces that are. How many; or -ENOMEM.
  */
 int64_t index_round_begin(struct index_table *table, bool all);
-/* The i-th; any number of times and in any order until index_round_end(). */
+uint64_t index_round_packets(const struct index_table *table); /* of all its flows */
+/* The i-th; any number of times, in any order and by any thread until index_round_end(). */
 void index_round_flow(const struct index_table *table, uint64_t i, struct index_round_flow *flow);
-/* Its record.packets packets, as they came. */
-void index_round_packets(const struct index_table *table, const struct index_round_flow *flow, struct index_packet *packets);
-/* The same, as they wait in memory. */
-void index_round_items(const struct index_table *table, const struct index_round_flow *flow, struct index_item *items);
 void index_round_end(struct index_table *table);
+
+/* Over a flow's packets, as they came: record.packets of them in pieces of at most INDEX_TABLE_PIECE. */
+#define INDEX_TABLE_PIECE 4
+struct index_round_walk {
+	const struct index_table *table;
+	uint32_t left, cell;
+	bool first;
+};
+void index_round_walk(const struct index_table *table, const struct index_round_flow *flow, struct index_round_walk *walk);
+/* The next piece; NULL: those were all. */
+const struct index_item *index_round_walk_next(struct index_round_walk *walk, unsigned *n);
 
 #endif

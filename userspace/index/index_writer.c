@@ -23,6 +23,7 @@ struct index_writer {
 	char *path;
 	struct index_store *store; /* NULL: none, or it failed */
 	struct index_runs *runs;   /* NULL: none */
+	bool described;            /* its directory is ours, and has the description */
 	bool ending;               /* nothing more comes */
 	struct index_info info;
 	uint64_t pending; /* in the table */
@@ -92,17 +93,12 @@ static void writer_round(struct index_writer *writer, bool all)
 {
 	int64_t count = index_round_begin(writer->table, all);
 	int error = count < 0 ? (int)count : 0;
-	struct index_round_flow flow;
-	uint64_t packets = 0;
+	uint64_t packets = count < 0 ? 0 : index_round_packets(writer->table);
 
 	if (error) {
 		log_error("index: no memory to sort flows");
 		writer_fail(writer, error);
 		return;
-	}
-	for (int64_t i = 0; i < count; i++) {
-		index_round_flow(writer->table, (uint64_t)i, &flow);
-		packets += flow.record.packets;
 	}
 	if (writer->store)
 		error = round_write(writer, (uint64_t)count);
@@ -121,7 +117,7 @@ int index_writer_begin(struct index_writer *writer, const char *path, const char
 	memset(&writer->info, 0, sizeof(writer->info));
 	writer->pending = 0;
 	writer->round_ms = 0;
-	writer->ending = false;
+	writer->ending = writer->described = false;
 	writer->error = 0;
 	free(writer->path);
 	writer->path = strdup(path);
@@ -129,13 +125,12 @@ int index_writer_begin(struct index_writer *writer, const char *path, const char
 		return writer->error = -ENOMEM;
 	if (!realpath(capture, writer->info.capture))
 		snprintf(writer->info.capture, sizeof(writer->info.capture), "%s", capture);
-	writer->error = index_store_create(path, writer->options.live, &writer->store);
+	writer->error = index_store_prepare(path);
 	if (!writer->error)
 		writer->error = index_info_write(path, &writer->info);
-	if (writer->error) {
-		index_store_close(writer->store);
-		writer->store = NULL;
-	}
+	writer->described = !writer->error;
+	if (!writer->error)
+		writer->error = index_store_create(path, writer->options.live, &writer->store);
 	return writer->error;
 }
 
@@ -184,7 +179,7 @@ void index_writer_end(struct index_writer *writer, uint64_t capture_bytes, uint6
 	writer->info.frames = frames;
 	writer->info.first_ns = first_ns;
 	writer->info.state = whole && !writer->error ? INDEX_COMPLETE : INDEX_INCOMPLETE;
-	if (writer->path && index_info_exists(writer->path)) {
+	if (writer->described) {
 		int error = index_info_write(writer->path, &writer->info);
 		writer->error = writer->error ? writer->error : error;
 		report->bytes += index_store_bytes(writer->path);
