@@ -19,9 +19,9 @@ int index_feed_open(
 	return absent();
 }
 
-int index_follow_open(const struct index_writer_options *options, bool outer, struct index_follow **follow)
+int index_follow_open(bool outer, struct index_follow **follow)
 {
-	(void)options, (void)outer, (void)follow;
+	(void)outer, (void)follow;
 	return absent();
 }
 
@@ -49,6 +49,11 @@ void index_feed_frames(struct index_feed *feed, const struct frame *frames, unsi
 	(void)feed, (void)frames, (void)n;
 }
 
+void index_feed_packets(struct index_feed *feed, const struct packet *const *packets, unsigned n)
+{
+	(void)feed, (void)packets, (void)n;
+}
+
 void index_feed_flush(struct index_feed *feed)
 {
 	(void)feed;
@@ -64,9 +69,9 @@ void index_feed_close(struct index_feed *feed)
 	(void)feed;
 }
 
-int index_follow_start(struct index_follow *follow)
+int index_follow_start(struct index_follow *follow, const struct index_writer_options *options)
 {
-	(void)follow;
+	(void)follow, (void)options;
 	return absent();
 }
 

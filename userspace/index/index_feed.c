@@ -99,6 +99,8 @@ int index_feed_start(struct index_feed *feed)
 	feed->running = error == 0;
 	if (error)
 		log_error("index: cannot start its thread: %s", strerror(-error));
+	else
+		pthread_setname_np(feed->thread, "index");
 	return error;
 }
 
@@ -168,19 +170,29 @@ void index_feed_place(struct index_feed *feed, const struct batch_place *place)
 
 #include "poison.h"
 
-void index_feed_frames(struct index_feed *feed, const struct frame *frames, unsigned n)
+static inline void packet_add(struct index_feed *feed, const struct packet *packet)
 {
 	const struct batch_place *place = &feed->place;
+	const struct frame *frame = packet->frame;
+	uint64_t position = place->position + (uint64_t)(frame->data - place->data);
 
+	if (!feed->batch)
+		feed->batch = batch_take(feed);
+	struct batch *batch = feed->batch;
+	batch->n += index_entry_make(packet, place->number + frame->number, position, &batch->entries[batch->n]);
+	if (batch->n == BATCH)
+		batch_submit(feed);
+}
+
+void index_feed_packets(struct index_feed *feed, const struct packet *const *packets, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		packet_add(feed, packets[i]);
+}
+
+void index_feed_frames(struct index_feed *feed, const struct frame *frames, unsigned n)
+{
 	decode_batch(feed->decoder, frames, feed->packets, n);
-	for (unsigned i = 0; i < n; i++) {
-		uint64_t number = place->number + frames[i].number;
-		uint64_t position = place->position + (uint64_t)(frames[i].data - place->data);
-		if (!feed->batch)
-			feed->batch = batch_take(feed);
-		struct batch *batch = feed->batch;
-		batch->n += index_entry_make(&feed->packets[i], number, position, &batch->entries[batch->n]);
-		if (batch->n == BATCH)
-			batch_submit(feed);
-	}
+	for (unsigned i = 0; i < n; i++)
+		packet_add(feed, &feed->packets[i]);
 }

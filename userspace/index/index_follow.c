@@ -238,7 +238,7 @@ void index_follow_remove(struct index_follow *follow, const char *capture)
 
 /* --- setup ----------------------------------------------------------------------------------------------------------- */
 
-int index_follow_open(const struct index_writer_options *options, bool outer, struct index_follow **follow)
+int index_follow_open(bool outer, struct index_follow **follow)
 {
 	struct index_follow *made = calloc(1, sizeof(*made));
 	struct decoder_options decode = { .outer = outer, .seed = HASH_SEED_FIXED };
@@ -248,28 +248,31 @@ int index_follow_open(const struct index_writer_options *options, bool outer, st
 		pthread_mutex_init(&made->lock, NULL);
 		error = decoder_create(&decode, &made->decoder);
 	}
-	if (error)
+	if (error) {
 		log_error("index: no memory");
-	else
-		error = index_writer_create(options, &made->writer);
-	if (error)
 		index_follow_close(made);
-	else
+	} else {
 		*follow = made;
+	}
 	return error;
 }
 
-int index_follow_start(struct index_follow *follow)
+int index_follow_start(struct index_follow *follow, const struct index_writer_options *options)
 {
 	sigset_t all, before;
+	int error = index_writer_create(options, &follow->writer);
 
+	if (error)
+		return error;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int error = -pthread_create(&follow->thread, NULL, follow_run, follow);
+	error = -pthread_create(&follow->thread, NULL, follow_run, follow);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	follow->running = error == 0;
 	if (error)
 		log_error("index: cannot start its thread: %s", strerror(-error));
+	else
+		pthread_setname_np(follow->thread, "index");
 	return error;
 }
 

@@ -16,8 +16,9 @@
 struct index_follow;
 
 /* `outer`: as struct decoder_options has it. 0 or a negative errno, logged. */
-int index_follow_open(const struct index_writer_options *options, bool outer, struct index_follow **follow);
-int index_follow_start(struct index_follow *follow); /* begins the thread: 0 or a negative errno, logged */
+int index_follow_open(bool outer, struct index_follow **follow);
+/* Begins the thread. 0 or a negative errno, logged. */
+int index_follow_start(struct index_follow *follow, const struct index_writer_options *options);
 
 /* A capture file of ours has begun: pcap, its head is in it. The one before, if any, is finished. 0 or -ENOMEM, logged. */
 int index_follow_begin(struct index_follow *follow, const char *capture);

@@ -185,7 +185,7 @@ static void lane_place(struct lane *lane, struct frame *frames, unsigned n)
 		frames[i].number = (uint16_t)i;
 	lane->source->ops->place(lane->source, frames, n, &place);
 	for (unsigned i = 0; i < lane->sinks_count; i++) {
-		if (lane->sinks[i].frames && lane->sinks[i].ops->place)
+		if (lane->sinks[i].ops->place)
 			lane->sinks[i].ops->place(lane->sinks[i].sink, &place);
 	}
 }

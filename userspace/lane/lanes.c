@@ -32,7 +32,7 @@ static int lane_attach(struct lane *lane, const struct sink_ops *ops, struct out
 		return 0;
 	mine->ops = ops;
 	mine->frames = frames;
-	lane->places |= frames && ops->place && lane->source->info.places;
+	lane->places |= ops->place && lane->source->info.places;
 	int err = ops->attach(output, lane->number, &mine->sink);
 	if (!err)
 		lane->sinks_count++;

@@ -8,7 +8,8 @@
 #include "index_options.h"
 #include "log.h"
 
-/* One lane has frames, the one that reads them all: so the output is its sink, too. */
+/* Only one lane takes part, so the output is its sink, too: the only one, which has decoded the packets; or of several the first, as all
+ * read all frames, but decode only their own. */
 struct output {
 	const char *path;
 	struct index_feed *feed;
@@ -20,7 +21,12 @@ struct sink {
 
 static bool index_wanted(const struct config *config)
 {
-	return config->export_rocksdb != NULL;
+	return config->export_rocksdb && config->lanes > 1;
+}
+
+static bool index_wanted_by_one(const struct config *config)
+{
+	return config->export_rocksdb && config->lanes == 1;
 }
 
 static int index_open(const struct config *config, const struct source_info *info, struct output **output)
@@ -71,6 +77,11 @@ static void index_frames(struct sink *sink, const struct frame *frames, unsigned
 	index_feed_frames(sink->output.feed, frames, n);
 }
 
+static void index_packets(struct sink *sink, const struct packet *const *packets, unsigned n)
+{
+	index_feed_packets(sink->output.feed, packets, n);
+}
+
 static void index_detach(struct sink *sink)
 {
 	index_feed_flush(sink->output.feed);
@@ -97,15 +108,11 @@ static unsigned index_close(struct output *output, struct output_report *reports
 	return reports ? 1 : 0;
 }
 
-const struct sink_ops sink_index = {
-	.name = "index",
-	.wants = SINK_FRAMES,
-	.wanted = index_wanted,
-	.open = index_open,
-	.attach = index_attach,
-	.start = index_start,
-	.frames = index_frames,
-	.place = index_place,
-	.detach = index_detach,
-	.close = index_close,
+#define INDEX_OPS                                                                                                                  \
+	.name = "index", .open = index_open, .attach = index_attach, .start = index_start, .place = index_place,                   \
+	.detach = index_detach, .close = index_close
+
+const struct sink_ops sink_index = { .wants = SINK_FRAMES, .wanted = index_wanted, .frames = index_frames, INDEX_OPS };
+const struct sink_ops sink_index_by_one = {
+	.wants = SINK_PACKETS, .wanted = index_wanted_by_one, .packets = index_packets, INDEX_OPS
 };

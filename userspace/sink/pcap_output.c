@@ -66,8 +66,7 @@ static int output_add_files(struct output *output, unsigned lane, const char *pa
 {
 	struct pcap_files **files = &output->files[output->files_count].files;
 	struct index_follow **index = &output->files[output->files_count].index;
-	struct index_writer_options options = index_options(output->config, output->live);
-	int error = output->config->index ? index_follow_open(&options, output->config->outer, index) : 0;
+	int error = output->config->index ? index_follow_open(output->config->outer, index) : 0;
 
 	if (!error)
 		error = pcap_files_open(output->writer, output->config, path, &output->header, *index, files);
@@ -148,10 +147,12 @@ int pcap_output_attach(struct output *output, unsigned lane, struct pcap_lane *m
 
 int pcap_output_start(struct output *output)
 {
+	struct index_writer_options options = index_options(output->config, output->live);
 	int error = chunk_writer_start(output->writer);
 
+	options.memory /= output->files_count ? output->files_count : 1; /* of a lane each */
 	for (unsigned i = 0; i < output->files_count && !error; i++)
-		error = output->files[i].index ? index_follow_start(output->files[i].index) : 0;
+		error = output->files[i].index ? index_follow_start(output->files[i].index, &options) : 0;
 	return error;
 }
 
@@ -163,10 +164,13 @@ void pcap_output_lost(struct output *output, uint64_t no_chunk, uint64_t refused
 
 void pcap_output_reopen(struct output *output)
 {
-	if (output->config->index) {
-		log_warning("pcap: \"%s\" is not reopened: its index belongs to it; let flowlane rotate it instead, with "
-			    "--write-pcap-rotate-mb or --write-pcap-rotate-s",
-			output->config->write_pcap);
+	const struct config *config = output->config;
+
+	if (config->index) {
+		if (!config->write_pcap_rotate_bytes && !config->write_pcap_rotate_ns)
+			log_warning("pcap: \"%s\" is not reopened: its index belongs to it; let flowlane rotate it instead, with "
+				    "--write-pcap-rotate-mb or --write-pcap-rotate-s",
+				config->write_pcap);
 		return;
 	}
 	for (unsigned i = 0; i < output->files_count; i++) {
