@@ -132,14 +132,14 @@ class Index(lab.Lab):
     def test_kill_9_under_load__indexes_open_and_those_of_finished_files_are_whole(self):
         generator = self.start("src", lab.binary("live_gen"), "-i", "src0", "--flows", 100, "--size", 250, "--rate", 60000)
         run = self.capture("-q", "-w", "cap.pcap", "--index", "--write-pcap-rotate-mb", 1)
-        complete = lambda: [path for path in glob.glob(self.path("*.rdb")) if os.path.exists(f"{path}/CURRENT") and self.state(path) == "complete"]
+        complete = lambda: [path for path in glob.glob(self.path("*.rdb")) if os.path.exists(f"{path}/flowlane.index") and self.state(path) == "complete"]
         lab.wait_for(lambda: len(complete()) >= 3, "three files are finished")
         run.process.send_signal(signal.SIGKILL)
         run.process.wait()
         generator.stop()
         whole = [self.check(os.path.basename(path)[:-4]) for path in complete()]
         self.assertGreaterEqual(len(whole), 3)
-        for path in filter(lambda path: os.path.exists(f"{path}/CURRENT"), glob.glob(self.path("*.rdb"))):
+        for path in filter(lambda path: os.path.exists(f"{path}/flowlane.index"), glob.glob(self.path("*.rdb"))):
             listed = self.extract("--index", path, "--list")
             self.assertEqual("its writer was killed" in listed.stderr, path not in complete(), listed.stderr)
             self.assertIn(self.state(path), ("complete", "writing"))

@@ -15,11 +15,38 @@
 
 struct index_reader {
 	char *path;
-	struct index_db db;
-	bool described; /* info is valid; else another program made the index */
+	struct index_db db; /* not open: there are no flows */
+	bool described;     /* info is valid; else another program made the index */
 	struct index_info info;
 	rocksdb_readoptions_t *options;
 };
+
+/* Its writer was killed before there was a database: an index without flows. */
+static bool reader_is_new(const struct index_reader *reader)
+{
+	char current[PATH_MAX];
+
+	return reader->described && reader->info.state == INDEX_WRITING &&
+	       snprintf(current, sizeof(current), "%s/CURRENT", reader->path) < PATH_MAX && access(current, F_OK) < 0;
+}
+
+/* RocksDB takes a list of files that was cut off for a shorter one. */
+static int reader_check(const struct index_reader *reader)
+{
+	bool wanted = reader->described && reader->info.state == INDEX_COMPLETE && reader->info.packets > 0;
+
+	for (unsigned i = FAMILY_FLOWS; i < INDEX_FAMILIES && wanted; i++) {
+		uint64_t keys = 0;
+		rocksdb_property_int_cf(reader->db.db, reader->db.family[i], "rocksdb.estimate-num-keys", &keys);
+		if (keys)
+			continue;
+		log_error("extract: index \"%s\" has lost its flows: it is damaged; make it again from the capture: "
+			  "flowlane -r FILE --export-rocksdb DIR",
+			reader->path);
+		return -EBADMSG;
+	}
+	return 0;
+}
 
 int index_reader_open(const char *path, struct index_reader **reader)
 {
@@ -47,8 +74,12 @@ int index_reader_open(const char *path, struct index_reader **reader)
 		log_warning(
 			"extract: index \"%s\" is still being written, or its writer was killed: the last packets are not in it",
 			path);
-	if (!error || error == -ENOENT || error == -EBADMSG)
+	if (reader_is_new(made))
+		error = 0;
+	else if (!error || error == -ENOENT || error == -EBADMSG)
 		error = index_db_open(&made->db, path, true, true);
+	if (!error)
+		error = reader_check(made);
 	if (error) {
 		index_reader_close(made);
 		return error;
@@ -195,6 +226,8 @@ static int find_all(struct index_reader *reader, const struct query *query, bool
 
 int index_reader_find(struct index_reader *reader, const struct query *query, bool packets, index_found_fn *found, void *owner)
 {
+	if (!reader->db.db)
+		return 0;
 	return query->flows_count ? find_keys(reader, query, packets, found, owner)
 				  : find_all(reader, query, packets, found, owner);
 }
