@@ -447,6 +447,45 @@ static void time__when_asked_without_frames__then_not_before_the_last_one(void *
 	rig_destroy(rig);
 }
 
+/* Nothing comes: how long the source waits for it. */
+static uint64_t empty_wait_ns(struct rig *rig)
+{
+	struct frame frames[FLOWLANE_BATCH];
+	uint64_t before_ns = clock_monotonic_ns();
+
+	assert_int_equal(rig_take(rig, frames, FLOWLANE_BATCH), 0);
+	return clock_monotonic_ns() - before_ns;
+}
+
+/* The socket is an eventfd here: readable, or not before a tenth of a second is over. */
+static void wait__when_frames_woke_it_soon__then_a_nap_that_nobody_ends_and_after_a_vain_one_the_socket_again(void **context)
+{
+	(void)context;
+	struct rig *rig = rig_create(false, 0);
+	int fd = eventfd(1, EFD_NONBLOCK);
+	uint64_t nap_ns = UINT64_MAX, value;
+
+	rig->port.busy_poll = false;
+	rig->xsk.fd = fd;
+	for (unsigned i = 0; i < 5; i++) { /* the shortest counts: the machine may be busy */
+		do
+			empty_wait_ns(rig);
+		while (!rig->source.naps);
+		assert_int_equal(read(fd, &value, sizeof(value)), sizeof(value));
+		uint64_t ns = empty_wait_ns(rig);
+		nap_ns = ns < nap_ns ? ns : nap_ns;
+		assert_false(rig->source.naps);
+		assert_int_equal(write(fd, &value, sizeof(value)), sizeof(value));
+	}
+	assert_in_range(nap_ns, 50 * FRAMES, S / 20);
+	assert_int_equal(read(fd, &value, sizeof(value)), sizeof(value));
+	assert_true(empty_wait_ns(rig) > S / 20);
+	assert_false(rig->source.naps);
+	close(fd);
+	rig->xsk.fd = -1;
+	rig_destroy(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -463,6 +502,7 @@ int main(void)
 		cmocka_unit_test(frames__when_joined_ones_come_without_end__then_each_once_and_all_buffers_return),
 		cmocka_unit_test(source__when_the_capture_ends__then_what_is_there_and_then_the_end),
 		cmocka_unit_test(source__when_not_attached_yet__then_its_ring_is_not_touched),
+		cmocka_unit_test(wait__when_frames_woke_it_soon__then_a_nap_that_nobody_ends_and_after_a_vain_one_the_socket_again),
 		cmocka_unit_test(time__when_asked_without_frames__then_not_before_the_last_one),
 	};
 

@@ -48,6 +48,7 @@ struct afxdp_source {
 	/* written by the lane */
 	uint64_t batch_ns; /* UNIX time at which a batch was taken, if anybody asked; else 0 */
 	unsigned burst;    /* frames of the last batch */
+	bool naps;         /* frames come so often that waking the lane for them is too much */
 	uint64_t last_ns;  /* newest time stamp handed out */
 	unsigned kinds;    /* bit (1 << enum frame_ts) for each kind seen; read by control, relaxed */
 	unsigned stashed;  /* buffers on their way back, a queue with several lanes */
