@@ -104,6 +104,18 @@ PARSE_INLINE int cutoff_ipv6(struct cutoff_packet *packet, const __u8 *p, const 
 	return 1;
 }
 
+PARSE_INLINE __u32 cutoff_hash(const struct cutoff_key *key)
+{
+	__u64 words[5], hash = 0;
+
+	__builtin_memcpy(words, key, sizeof(words));
+	for (unsigned i = 0; i < 5; i++) {
+		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15ull;
+		hash ^= hash >> 32;
+	}
+	return (__u32)hash;
+}
+
 /* wire_len: of the frame. False: not for the cutoff. */
 PARSE_INLINE int cutoff_parse(struct cutoff_packet *packet, const void *data, const void *data_end, __u32 wire_len, int key_vlan)
 {

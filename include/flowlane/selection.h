@@ -10,6 +10,7 @@ enum prefilter_verdict {
 	PREFILTER_SAMPLE,
 	PREFILTER_CUTOFF,
 	PREFILTER_VERDICTS,
+	PREFILTER_LATER = PREFILTER_VERDICTS, /* none yet (prefilter.h) */
 };
 
 #endif

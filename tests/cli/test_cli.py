@@ -348,6 +348,49 @@ class Results(CliTest):
         self.run_it("-q", "-r", "a.pcap", "-c", 7, "--summary-json", "s.json", "udp")
         self.assertEqual(self.load("s.json")["packets_in_flows"], 7)
 
+    def test_filter_wrong__libpcaps_words_and_the_expression(self):
+        self.write("a.pcap", pcap([udp(1)]))
+        _, err = self.run_it("-r", "a.pcap", "--top-flows", 1, "tcp port 99999", code=1)
+        self.assert_one_line(err, "filter 'tcp port 99999': ", "99999")
+
+    def test_sample__whole_flows_and_each_record_has_the_factor(self):
+        self.write("a.pcap", pcap([udp(i % 40) for i in range(400)]))
+        self.run_it("-q", "-r", "a.pcap", "--sample", "1/4", "--flow-timeout-s", "0.001", "--export-json", "a.json", "--export-csv", "a.csv",
+                    "--expired-flows-jsonl", "a.jsonl", "--summary-json", "s.json")
+        flows, summary = self.load("a.json"), self.load("s.json")
+        self.assertTrue(0 < len({flow["endpoint_a"]["ip"] for flow in flows}) < 30)
+        lines = self.read("a.csv").decode().splitlines()
+        column = lines[0].split(",").index("sample_factor")
+        expired = [json.loads(line) for line in self.read("a.jsonl").splitlines()]
+        self.assertTrue(expired)
+        for factors in ([flow["sample_factor"] for flow in flows], [flow["sample_factor"] for flow in expired],
+                        [int(line.split(",")[column]) for line in lines[1:]], [summary["selection"]["sample_factor"]]):
+            self.assertEqual(set(factors), {4})
+        self.assertEqual(summary["packets_read"], 400)
+        self.assertEqual(summary["packets_in_flows"] + summary["drops"]["sample"], 400)
+        self.run_it("-q", "-r", "a.pcap", "--export-json", "all.json")
+        self.assertNotIn("sample_factor", self.load("all.json")[0])
+
+    def test_cutoff__silence_and_a_new_flow_within_a_batch__records_as_without(self):
+        """Of each flow the packets behind a gap are cut off, too; before it, some were or none: all in the 64 packets that are selected at once."""
+        packets, at = b"", 0
+        for before in range(5):
+            for gap in range(4):
+                for count in (before, 3):
+                    for _ in range(count):
+                        packets += record(udp(before, b"x" * 700), START + at)
+                        at += 1
+                    at += 100
+        self.write("gaps.pcap", pcap([])[:24] + packets)
+        for lanes in 1, 2:
+            both = []
+            for cutoff in "0", "1000":
+                self.run_it("-q", "-r", "gaps.pcap", "--lanes", lanes, "--flow-cutoff", cutoff, "--export-json", "a.json", "--summary-json", "s.json")
+                both.append([{key: value for key, value in flow.items() if key not in ("cut_off", "rtt_samples")} for flow in self.load("a.json")])
+            self.assertEqual(len(both[0]), 36)
+            self.assertEqual(both[1], both[0])
+            self.assertGreater(self.load("s.json")["drops"]["cut_off"], 30)
+
     def test_text__on_standard_output(self):
         out, err = self.run_it("-r", "a.pcap", "--stats", "--top-flows", 3)
         self.assertEqual(err, "")

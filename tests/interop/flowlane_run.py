@@ -72,6 +72,12 @@ def read_json(path):
         return json.load(f)
 
 
+def read_exact(path):
+    """As read_json(), but numbers with a fraction stay text."""
+    with open(path, encoding="utf-8") as f:
+        return json.load(f, parse_float=str)
+
+
 def read_lines(path):
     """JSON lines; numbers with a fraction stay text: a float has no room for nanoseconds."""
     with open(path, encoding="utf-8") as f:

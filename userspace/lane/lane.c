@@ -14,15 +14,19 @@
 
 #include "poison.h"
 
-/* The frames that pass, at most as many as are still wanted. */
-static unsigned lane_filter(struct lane *lane, const struct frame *frames, unsigned n, struct frame *passed)
+/* The frames that pass, at most as many as are still wanted, up to one that has to wait for them. How many of n were looked at. */
+static unsigned lane_filter(struct lane *lane, const struct frame *frames, unsigned n, struct frame *passed, unsigned *passed_count)
 {
 	uint64_t left = atomic_load_explicit(lane->left, memory_order_relaxed);
-	unsigned count[PREFILTER_VERDICTS] = { 0 };
+	unsigned count[PREFILTER_VERDICTS] = { 0 }, looked = n;
 	uint64_t bytes[PREFILTER_VERDICTS] = { 0 };
 
 	for (unsigned i = 0; i < n && count[PREFILTER_WANTED] < left; i++) {
 		enum prefilter_verdict verdict = prefilter_run(&lane->prefilter, &frames[i]);
+		if (verdict == PREFILTER_LATER) {
+			looked = i;
+			break;
+		}
 		if (verdict == PREFILTER_WANTED)
 			passed[count[PREFILTER_WANTED]] = frames[i];
 		count[verdict]++;
@@ -30,7 +34,8 @@ static unsigned lane_filter(struct lane *lane, const struct frame *frames, unsig
 	}
 	for (unsigned i = PREFILTER_WANTED + 1; i < PREFILTER_VERDICTS; i++)
 		core_filtered(lane->core, (enum prefilter_verdict)i, count[i], bytes[i]);
-	return count[PREFILTER_WANTED];
+	*passed_count = count[PREFILTER_WANTED];
+	return looked;
 }
 
 /* Without those of our own stream to a collector. */
@@ -65,24 +70,40 @@ static unsigned lane_take(struct lane *lane, unsigned n)
 	return taken;
 }
 
-static void lane_batch(struct lane *lane, const struct frame *frames, unsigned n)
+static void lane_work(struct lane *lane, const struct frame *frames, unsigned n)
 {
-	struct frame others[FLOWLANE_BATCH], passed[FLOWLANE_BATCH];
-
-	if (__builtin_expect(lane->leaves_out_own, 0) && own_traffic_view(&lane->own)) {
-		n = lane_leave_out_own(lane, frames, n, others);
-		frames = others;
-	}
-	if (!prefilter_is_empty(&lane->prefilter)) {
-		n = lane_filter(lane, frames, n, passed);
-		frames = passed;
-	}
 	n = lane_take(lane, n);
 	core_run(lane->core, frames, n);
 	for (unsigned i = 0; i < lane->sinks_count; i++) {
 		if (lane->sinks[i].frames)
 			lane->sinks[i].ops->frames(lane->sinks[i].sink, frames, n);
 	}
+}
+
+static __attribute__((noinline)) void lane_select_work(struct lane *lane, const struct frame *frames, unsigned n)
+{
+	struct frame passed[FLOWLANE_BATCH];
+	unsigned looked = 0, wanted;
+
+	do {
+		looked += lane_filter(lane, frames + looked, n - looked, passed, &wanted);
+		lane_work(lane, passed, wanted);
+		prefilter_round(&lane->prefilter);
+	} while (looked < n);
+}
+
+static void lane_batch(struct lane *lane, const struct frame *frames, unsigned n)
+{
+	struct frame others[FLOWLANE_BATCH];
+
+	if (__builtin_expect(lane->leaves_out_own, 0) && own_traffic_view(&lane->own)) {
+		n = lane_leave_out_own(lane, frames, n, others);
+		frames = others;
+	}
+	if (prefilter_is_empty(&lane->prefilter))
+		lane_work(lane, frames, n);
+	else
+		lane_select_work(lane, frames, n);
 }
 
 /* Flows that only one side sent tell of a NIC that spreads the directions over queues. One packet tells nothing. */

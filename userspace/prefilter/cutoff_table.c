@@ -20,16 +20,17 @@ struct place {
 	uint64_t seen_bytes;
 	uint64_t last_ns;
 	struct cutoff_counts counts;
-	struct cutoff_counts before; /* of the flow before it under this key, whose record is yet to be written */
-	bool cut;                    /* it has had its bytes */
-	bool over;                   /* FIN or RST was seen: a SYN begins another connection */
-	uint8_t unused[6];
+	uint32_t round; /* in which a packet was let pass that may begin another flow */
+	bool cut;       /* it has had its bytes */
+	bool over;      /* FIN or RST was seen: a SYN begins another connection */
+	uint8_t unused[2];
 };
-_Static_assert(sizeof(struct place) == 192, "three lines");
+_Static_assert(sizeof(struct place) == 128, "two lines");
 
 struct cutoff_table {
 	struct place *places;
 	uint64_t cutoff_bytes, idle_ns;
+	uint32_t round;
 	bool key_vlan;
 };
 
@@ -39,7 +40,7 @@ int cutoff_table_create(uint64_t cutoff_bytes, uint64_t idle_ns, bool key_vlan, 
 
 	if (!table)
 		return -ENOMEM;
-	*table = (struct cutoff_table){ .cutoff_bytes = cutoff_bytes, .idle_ns = idle_ns, .key_vlan = key_vlan };
+	*table = (struct cutoff_table){ .cutoff_bytes = cutoff_bytes, .idle_ns = idle_ns, .round = 1, .key_vlan = key_vlan };
 	table->places = arena_map((size_t)PLACES * sizeof(struct place));
 	if (!table->places) {
 		cutoff_table_destroy(table);
@@ -61,14 +62,7 @@ void cutoff_table_destroy(struct cutoff_table *table)
 
 static uint32_t key_place(const struct cutoff_key *key)
 {
-	uint64_t words[5], hash = 0;
-
-	memcpy(words, key, sizeof(words));
-	for (unsigned i = 0; i < 5; i++) {
-		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15u;
-		hash ^= hash >> 32;
-	}
-	return (uint32_t)hash & (PLACES - 1);
+	return cutoff_hash(key) & (PLACES - 1);
 }
 
 static bool is_over(const struct cutoff_table *table, const struct place *place, uint64_t now_ns)
@@ -100,65 +94,70 @@ static struct place *place_make(const struct cutoff_table *table, const struct c
 		memset(place, 0, sizeof(*place));
 		place->key = *key;
 		place->last_ns = now_ns;
+		place->round = table->round;
 		return place;
 	}
 	return NULL;
 }
 
-static bool has_packets(const struct cutoff_counts *counts)
-{
-	return counts->packets[0] || counts->packets[1];
-}
-
-/*
- * A new flow under an old key has its bytes again. What was counted of the old one is put aside until that one's record is written: a
- * batch is selected as a whole before the flow table sees its first packet.
- */
+/* What was counted stays: it is the old flow's until the flow table has seen the packet that begins the new one. */
 static void place_begin(struct place *place)
 {
-	struct cutoff_counts *before = &place->before;
-
-	for (unsigned dir = 0; dir < 2; dir++) {
-		before->packets[dir] += place->counts.packets[dir];
-		before->bytes[dir] += place->counts.bytes[dir];
-		before->l3_bytes[dir] += place->counts.l3_bytes[dir];
-		if (place->counts.last_ns[dir] > before->last_ns[dir])
-			before->last_ns[dir] = place->counts.last_ns[dir];
-	}
-	memset(&place->counts, 0, sizeof(place->counts));
 	place->seen_bytes = 0;
 	place->cut = false;
 	place->over = false;
 }
 
-bool cutoff_table_cuts(struct cutoff_table *table, const struct frame *frame)
+/* A packet that is let pass. */
+static void place_pass(struct place *place, const struct cutoff_table *table, const struct cutoff_packet *packet, uint32_t bytes)
+{
+	place->seen_bytes += bytes;
+	place->over |= (packet->tcp_flags & TCP_RST_FIN) != 0;
+	place->cut |= place->seen_bytes >= table->cutoff_bytes && !(packet->tcp_flags & CUTOFF_TCP_FLAGS);
+}
+
+static void place_count(struct place *place, const struct cutoff_packet *packet, const struct frame *frame)
+{
+	struct cutoff_counts *counts = &place->counts;
+
+	counts->packets[packet->dir]++;
+	counts->bytes[packet->dir] += frame->wire_len;
+	counts->l3_bytes[packet->dir] += packet->l3_len;
+	if (frame->ts_ns > counts->last_ns[packet->dir])
+		counts->last_ns[packet->dir] = frame->ts_ns;
+}
+
+enum cutoff_verdict cutoff_table_look(struct cutoff_table *table, const struct frame *frame)
 {
 	struct cutoff_packet packet;
 
 	if (frame->link != LINK_ETHERNET || frame->vlan_tpid ||
 		!cutoff_parse(&packet, frame->data, frame->data + frame->cap_len, frame->wire_len, table->key_vlan))
-		return false;
+		return CUTOFF_PASS;
 	struct place *place = place_find(table, &packet.key);
 	if (!place)
 		place = place_make(table, &packet.key, frame->ts_ns);
 	if (!place)
-		return false;
-	bool syn = (packet.tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-	if (is_over(table, place, frame->ts_ns) || (syn && place->over))
+		return CUTOFF_PASS;
+	bool syn = packet.tcp_flags & TCP_SYN, again = is_over(table, place, frame->ts_ns);
+	if (again || (syn && place->over))
 		place_begin(place);
+	if (again || syn)
+		place->round = table->round;
+	bool cuts = place->cut && !(packet.tcp_flags & CUTOFF_TCP_FLAGS);
+	if (cuts && place->round == table->round)
+		return CUTOFF_LATER;
 	place->last_ns = frame->ts_ns > place->last_ns ? frame->ts_ns : place->last_ns;
-	place->over |= (packet.tcp_flags & TCP_RST_FIN) != 0;
-	if (packet.tcp_flags & CUTOFF_TCP_FLAGS || !place->cut) {
-		place->seen_bytes += frame->wire_len;
-		place->cut |= place->seen_bytes >= table->cutoff_bytes && !(packet.tcp_flags & CUTOFF_TCP_FLAGS);
-		return false;
-	}
-	place->counts.packets[packet.dir]++;
-	place->counts.bytes[packet.dir] += frame->wire_len;
-	place->counts.l3_bytes[packet.dir] += packet.l3_len;
-	if (frame->ts_ns > place->counts.last_ns[packet.dir])
-		place->counts.last_ns[packet.dir] = frame->ts_ns;
-	return true;
+	if (cuts)
+		place_count(place, &packet, frame);
+	else
+		place_pass(place, table, &packet, frame->wire_len);
+	return cuts ? CUTOFF_COUNTED : CUTOFF_PASS;
+}
+
+void cutoff_table_round(struct cutoff_table *table)
+{
+	table->round++;
 }
 
 bool cutoff_table_get(void *context, const struct flow_key *key, bool take, struct cutoff_counts *counts)
@@ -168,8 +167,8 @@ bool cutoff_table_get(void *context, const struct flow_key *key, bool take, stru
 
 	if (!place)
 		return false;
-	struct cutoff_counts *found = has_packets(&place->before) ? &place->before : &place->counts;
-	if (!has_packets(found))
+	struct cutoff_counts *found = &place->counts;
+	if (!found->packets[0] && !found->packets[1])
 		return false;
 	*counts = *found;
 	if (take)

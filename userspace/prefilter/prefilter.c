@@ -61,7 +61,20 @@ enum prefilter_verdict prefilter_run(const struct prefilter *prefilter, const st
 		return PREFILTER_RULES;
 	if (prefilter->sample > 1 && parse_share(parse_hash(&parse, XDP_SHARE_PORTS, PARSE_SAMPLE_SEED), prefilter->sample))
 		return PREFILTER_SAMPLE;
-	if (prefilter->cutoff && cutoff_table_cuts(prefilter->cutoff, frame))
+	if (!prefilter->cutoff)
+		return PREFILTER_WANTED;
+	switch (cutoff_table_look(prefilter->cutoff, frame)) {
+	case CUTOFF_COUNTED:
 		return PREFILTER_CUTOFF;
-	return PREFILTER_WANTED;
+	case CUTOFF_LATER:
+		return PREFILTER_LATER;
+	default:
+		return PREFILTER_WANTED;
+	}
+}
+
+void prefilter_round(const struct prefilter *prefilter)
+{
+	if (prefilter->cutoff)
+		cutoff_table_round(prefilter->cutoff);
 }

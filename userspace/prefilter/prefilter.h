@@ -26,7 +26,9 @@ static inline bool prefilter_is_empty(const struct prefilter *prefilter)
 	return !prefilter->filter && !prefilter->rules && prefilter->sample <= 1 && !prefilter->cutoff;
 }
 
-/* Packet path. */
+/* Packet path. PREFILTER_LATER: the lane is to work on those before it first, to say so, and to ask again. */
 enum prefilter_verdict prefilter_run(const struct prefilter *prefilter, const struct frame *frame);
+/* All frames that were wanted so far are in the flow table. */
+void prefilter_round(const struct prefilter *prefilter);
 
 #endif
