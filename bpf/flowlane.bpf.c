@@ -29,6 +29,7 @@ char LICENSE[] SEC("license") = "GPL"; /* the kfuncs ask for it */
 
 const volatile struct xdp_config config = { .fanout = 1 };
 volatile struct xdp_state state = { .sample = 1 };
+__u32 cutoff_marks[CUTOFF_MARKS];
 
 /* Which of the four programs this is. */
 enum variant { VARIANT_FRAGS = 1, VARIANT_HW = 2 };
@@ -110,12 +111,37 @@ static __always_inline struct tag taken_tag(struct xdp_md *ctx, enum variant var
  * Stands for the filter expression: the loader puts a function that it made of it in this one's place (translate_link()). So it must
  * be the only one that is not inlined, and nothing may be known of what it returns.
  */
-static __noinline int frame_matches(struct xdp_md *ctx, void *data, void *data_end)
+static __noinline int frame_matches_called(struct xdp_md *ctx, void *data, void *data_end)
 {
 	int matches = 1;
 
 	asm volatile("" : "+r"(matches) : "r"(ctx), "r"(data), "r"(data_end));
 	return matches;
+}
+
+/*
+ * The same where the expression needs no more registers than a call leaves alone, without the call: 6 ns less. Of the assignment to
+ * r0 the loader makes the expression's instructions. Below the stack that this program uses, they have 64 bytes of their own.
+ */
+static __always_inline int frame_matches_inlined(void *data, void *data_end)
+{
+	__u64 matches;
+
+	asm volatile("r2 = %[data]\n\t"
+		     "r3 = %[end]\n\t"
+		     "r0 = %[marker]\n\t"
+		     "%[matches] = r0"
+		     : [matches] "=r"(matches)
+		     : [data] "r"(data), [end] "r"(data_end), [marker] "i"(XDP_FILTER_MARKER)
+		     : "r0", "r1", "r2", "r3", "r4", "r5", "memory");
+	return matches != 0;
+}
+
+static __always_inline int frame_matches(struct xdp_md *ctx, enum variant variant)
+{
+	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
+
+	return variant & VARIANT_FRAGS ? frame_matches_called(ctx, data, data_end) : frame_matches_inlined(data, data_end);
 }
 
 static __always_inline const struct rules_address *find_address(
@@ -171,11 +197,22 @@ static __always_inline int count_cut_off(const struct cutoff_packet *packet, __u
 	return 1;
 }
 
+/* From now on the flow's packets are counted. False: there is no room, or another CPU was faster. */
+static __always_inline int cut_off(const struct cutoff_key *key)
+{
+	struct cutoff_counts none = {};
+	__u32 mark = cutoff_hash(key) & (CUTOFF_MARKS - 1);
+
+	__sync_fetch_and_add(&cutoff_marks[mark], 1);
+	if (!bpf_map_update_elem(&cutoff_flows, key, &none, BPF_NOEXIST))
+		return 1;
+	__sync_fetch_and_add(&cutoff_marks[mark], -1);
+	return 0;
+}
+
 /* True: this packet is not to be captured. The one with which the flow reaches its bytes still is. */
 static __always_inline int is_cut_off(struct xdp_md *ctx, struct cutoff_packet *packet, __u64 bytes)
 {
-	struct cutoff_counts none = {};
-
 	if (!cutoff_parse(packet, (void *)(long)ctx->data, (void *)(long)ctx->data_end, (__u32)bytes, config.key_vlan))
 		return 0;
 	forget();
@@ -187,8 +224,7 @@ static __always_inline int is_cut_off(struct xdp_md *ctx, struct cutoff_packet *
 		return 0;
 	}
 	__u64 before = __sync_fetch_and_add(seen, bytes);
-	if (before + bytes >= config.cutoff_bytes && !(packet->tcp_flags & CUTOFF_TCP_FLAGS) &&
-		!bpf_map_update_elem(&cutoff_flows, &packet->key, &none, BPF_NOEXIST))
+	if (before + bytes >= config.cutoff_bytes && !(packet->tcp_flags & CUTOFF_TCP_FLAGS) && cut_off(&packet->key))
 		*seen = 0; /* once its record is written, it begins anew */
 	return 0;
 }
@@ -237,7 +273,7 @@ static __always_inline int run(struct xdp_md *ctx, enum variant variant)
 	if (!counter || !scratch)
 		return XDP_PASS;
 	__u64 bytes = variant & VARIANT_FRAGS ? bpf_xdp_get_buff_len(ctx) : (__u64)(ctx->data_end - ctx->data);
-	if (config.filter && !frame_matches(ctx, (void *)(long)ctx->data, (void *)(long)ctx->data_end))
+	if (config.filter && !frame_matches(ctx, variant))
 		return leave(counter, XDP_VERDICT_FILTERED, bytes);
 	struct tag tag = taken_tag(ctx, variant);
 	if (config.rules || config.samples || config.fanout > 1) {

@@ -42,7 +42,8 @@ struct rules_trie {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct rules_prefix);
 	__type(value, struct rules_address);
-} rules_trie_0 SEC(".maps"), rules_trie_1 SEC(".maps"), rules_trie_2 SEC(".maps"), rules_trie_3 SEC(".maps");
+} rules_trie_0 SEC(".maps"), rules_trie_1 SEC(".maps"), rules_trie_2 SEC(".maps"), rules_trie_3 SEC(".maps"),
+	rules_trie_4 SEC(".maps"), rules_trie_5 SEC(".maps"), rules_trie_6 SEC(".maps"), rules_trie_7 SEC(".maps");
 
 /* Key: slot; value: that map. Never written. */
 struct {
@@ -50,7 +51,8 @@ struct {
 	__uint(max_entries, RULES_SLOTS);
 	__type(key, __u32);
 	__array(values, struct rules_trie);
-} rules_tries SEC(".maps") = { .values = { &rules_trie_0, &rules_trie_1, &rules_trie_2, &rules_trie_3 } };
+} rules_tries SEC(".maps") = { .values = { &rules_trie_0, &rules_trie_1, &rules_trie_2, &rules_trie_3, &rules_trie_4, &rules_trie_5,
+				       &rules_trie_6, &rules_trie_7 } };
 
 /* Key: slot; value: the rest of the set. Written as the prefixes are. */
 struct {

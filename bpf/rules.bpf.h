@@ -11,15 +11,17 @@ PARSE_INLINE __u32 rules_lower(__u32 x, __u32 y)
 	return x < y ? x : y;
 }
 
-/* IPv4 as ::ffff:a.b.c.d. words: struct parse's src or dst. */
+/* words: struct parse's src or dst; the first three are zero for IPv4. */
 PARSE_INLINE void rules_prefix_of(struct rules_prefix *prefix, const __u32 words[4], __u8 ip_version)
 {
-	__u32 third = ip_version == 4 ? 0xffff0000u : words[2]; /* 00 00 ff ff in memory */
+	__u32 version = ip_version; /* machines are little-endian: the first byte */
+	__u32 first = ip_version == 4 ? words[3] : words[0], last = ip_version == 4 ? 0 : words[3];
 
-	prefix->bits = 128;
-	__builtin_memcpy(prefix->address, words, 8);
-	__builtin_memcpy(prefix->address + 8, &third, 4);
-	__builtin_memcpy(prefix->address + 12, words + 3, 4);
+	prefix->bits = 8 * sizeof(prefix->address);
+	__builtin_memcpy(prefix->address, &version, 4);
+	__builtin_memcpy(prefix->address + 4, &first, 4);
+	__builtin_memcpy(prefix->address + 8, words + 1, 8);
+	__builtin_memcpy(prefix->address + 16, &last, 4);
 }
 
 PARSE_INLINE const struct rules_match *rules_port(const struct rules_tables *tables, const struct parse *parse, __u16 port)

@@ -114,6 +114,9 @@ struct xdp_config {
 };
 _Static_assert(sizeof(struct xdp_config) == 40, "the same for both compilers");
 
+/* The program assigns this to r0 where the instructions of a filter expression belong. */
+#define XDP_FILTER_MARKER 0x666c7472
+
 /* What changes while the program runs (skel->bss->state): user space writes, the program reads it once per frame. */
 struct xdp_state {
 	abi_u32 rules_slot; /* which of the RULES_SLOTS sets of rules is in force */
@@ -131,7 +134,7 @@ struct xdp_state {
  */
 #define RULES_WORDS        4
 #define RULES_BITS         (64 * RULES_WORDS)
-#define RULES_SLOTS        4
+#define RULES_SLOTS        8 /* waiting for the kernel (xdp_select.c) is needed once in one less changes */
 #define RULES_PREFIXES_MAX 262144
 #define RULES_CLASSES      1024 /* of ports: two borders of each range, as long as there are so few */
 #define RULES_NOT_IP       256
@@ -158,11 +161,14 @@ struct rules_address {
 	abi_u32 as_destination;
 };
 
-/* Key of a prefix; IPv4 is ::ffff:0:0/96. */
+/* Key of a prefix: the IP version, so that ::/0 is no net of IPv4 addresses, three zeros, the address (IPv4: 4 bytes, then zeros). */
+#define RULES_VERSION_BITS 32
+
 struct rules_prefix {
-	abi_u32 bits;
-	abi_u8 address[16];
+	abi_u32 bits; /* RULES_VERSION_BITS, and those of the net */
+	abi_u8 address[4 + 16];
 };
+_Static_assert(sizeof(struct rules_prefix) == 24, "no padding: it is a map's key");
 
 /* A set of rules, but for its prefixes. */
 struct rules_tables {
@@ -190,6 +196,13 @@ struct cutoff_key {
 	abi_u16 vlan;
 };
 _Static_assert(sizeof(struct cutoff_key) == 40, "no padding: it is a map's key");
+
+/*
+ * The program's variable `cutoff_marks`: how many flows with this hash (cutoff.bpf.h) are in map `cutoff_flows`, or about to be. So for
+ * the most part of all flows the sensor need not ask the kernel. The program counts up before it puts a flow in, the sensor down when it
+ * has taken one away.
+ */
+#define CUTOFF_MARKS 65536
 
 /* What was not captured of a flow. [0]: sent by A. */
 struct cutoff_counts {

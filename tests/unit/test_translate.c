@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "flowlane/abi.h"
 #include "translate.h"
 
 #define RET(k_)                                                                                                                    \
@@ -112,13 +113,75 @@ static void link__when_the_called_function_is_last__then_replaced(void **context
 	unsigned count = 0;
 
 	(void)context;
-	assert_int_equal(translate_link(program, 4, function, 3, &linked, &count), 0);
+	assert_int_equal(translate_link(program, 4, function, 3, &linked, &count), 1);
 	assert_int_equal(count, 5);
 	assert_memory_equal(linked, program, 2 * sizeof(*program));
 	assert_memory_equal(linked + 2, function, sizeof(function));
 	free(linked);
 	assert_int_equal(translate_link(program, 4, function, 1, &linked, &count), -EINVAL);     /* shorter than what was there */
 	assert_int_equal(translate_link(program + 1, 3, function, 3, &linked, &count), -EINVAL); /* calls nothing */
+}
+
+/* Jumps over the marker, to it, from behind it to before it, and those of neither; the function's returns, and its stack. */
+static void link__when_there_is_a_marker__then_the_function_is_in_its_place_and_jumps_lead_where_they_did(void **context)
+{
+	const struct bpf_insn program[] = {
+		{ .code = BPF_JMP | BPF_JEQ | BPF_K, .off = 2 },                   /* to the marker */
+		{ .code = BPF_JMP32 | BPF_JNE | BPF_K, .off = 3 },                 /* behind it, to the last but one */
+		{ .code = BPF_JMP | BPF_CALL, .imm = 5 },                          /* a helper's number is no distance */
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .imm = XDP_FILTER_MARKER }, /* 3 */
+		{ .code = BPF_STX | BPF_MEM | BPF_W, .dst_reg = 10, .off = -8 },   /* the program's own stack */
+		{ .code = BPF_JMP | BPF_JA, .off = -5 },                           /* to 1 */
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	const struct bpf_insn function[] = {
+		{ .code = BPF_STX | BPF_MEM | BPF_W, .dst_reg = 10, .src_reg = 4, .off = -64 },
+		{ .code = BPF_JMP | BPF_JEQ | BPF_K, .off = 1 },
+		{ .code = BPF_JMP | BPF_EXIT },
+		{ .code = BPF_LDX | BPF_MEM | BPF_W, .src_reg = 10, .off = -4 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	struct bpf_insn twice[14], *linked = NULL;
+	unsigned count = 0;
+
+	(void)context;
+	assert_int_equal(translate_link(program, 7, function, 5, &linked, &count), 0);
+	assert_int_equal(count, 11);
+	assert_int_equal(linked[0].off, 2);
+	assert_int_equal(linked[1].off, 7);
+	assert_memory_equal(&linked[2], &program[2], sizeof(program[2]));
+	assert_int_equal(linked[3].off, -64 - TRANSLATE_STACK);
+	assert_int_equal(linked[4].off, 1);
+	assert_int_equal(linked[5].code, BPF_JMP | BPF_JA);
+	assert_int_equal(linked[5].off, 2);
+	assert_int_equal(linked[6].off, -4 - TRANSLATE_STACK);
+	assert_int_equal(linked[7].code, BPF_JMP | BPF_JA);
+	assert_int_equal(linked[7].off, 0);
+	assert_memory_equal(&linked[8], &program[4], sizeof(program[4]));
+	assert_int_equal(linked[9].off, -9);
+	assert_memory_equal(&linked[10], &program[6], sizeof(program[6]));
+	free(linked);
+	memcpy(twice, program, sizeof(program));
+	memcpy(twice + 7, program, sizeof(program));
+	assert_int_equal(translate_link(twice, 14, function, 5, &linked, &count), -EINVAL);
+}
+
+static void link__when_a_jump_becomes_too_long__then_refused(void **context)
+{
+	const struct bpf_insn program[] = { { .code = BPF_JMP | BPF_JEQ | BPF_K, .off = 1 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .imm = XDP_FILTER_MARKER }, { .code = BPF_JMP | BPF_EXIT } };
+	struct bpf_insn *function = calloc(INT16_MAX + 2, sizeof(*function)), *linked = NULL;
+	unsigned count = 0;
+
+	(void)context;
+	assert_int_equal(translate_link(program, 3, function, INT16_MAX, &linked, &count), 0);
+	free(linked);
+	assert_int_equal(translate_link(program, 3, function, INT16_MAX + 1, &linked, &count), -EINVAL);
+	function[0].code = BPF_JMP | BPF_EXIT;
+	assert_int_equal(translate_link(program + 1, 2, function, INT16_MAX + 1, &linked, &count), 0);
+	free(linked);
+	assert_int_equal(translate_link(program + 1, 2, function, INT16_MAX + 2, &linked, &count), -EINVAL);
+	free(function);
 }
 
 int main(void)
@@ -128,6 +191,8 @@ int main(void)
 		cmocka_unit_test(program__when_too_long__then_refused),
 		cmocka_unit_test(load__when_a_longer_one_came_before__then_not_checked_again),
 		cmocka_unit_test(link__when_the_called_function_is_last__then_replaced),
+		cmocka_unit_test(link__when_there_is_a_marker__then_the_function_is_in_its_place_and_jumps_lead_where_they_did),
+		cmocka_unit_test(link__when_a_jump_becomes_too_long__then_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,8 +28,11 @@ static int prepare(struct bpf_program *program, struct bpf_prog_load_opts *optio
 		return 0;
 	int err = translate_link(bpf_program__insns(program), (unsigned)bpf_program__insn_cnt(program), function.insns,
 		function.count, &linked, &count);
-	if (!err)
-		err = bpf_program__set_insns(program, linked, count);
+	if (err < 0)
+		return err;
+	if (err == 0)
+		options->line_info_cnt = 0;
+	err = bpf_program__set_insns(program, linked, count);
 	free(linked);
 	return err;
 }

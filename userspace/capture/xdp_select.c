@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "cutoff.bpf.h"
 #include "rules.h"
 #include "xdp_private.h"
 
@@ -14,8 +15,10 @@
 
 static struct bpf_map *rules_trie(const struct xdp *xdp, unsigned slot)
 {
-	struct bpf_map *const tries[RULES_SLOTS] = { xdp->skeleton->maps.rules_trie_0, xdp->skeleton->maps.rules_trie_1,
-		xdp->skeleton->maps.rules_trie_2, xdp->skeleton->maps.rules_trie_3 };
+	struct bpf_map *const tries[] = { xdp->skeleton->maps.rules_trie_0, xdp->skeleton->maps.rules_trie_1,
+		xdp->skeleton->maps.rules_trie_2, xdp->skeleton->maps.rules_trie_3, xdp->skeleton->maps.rules_trie_4,
+		xdp->skeleton->maps.rules_trie_5, xdp->skeleton->maps.rules_trie_6, xdp->skeleton->maps.rules_trie_7 };
+	_Static_assert(sizeof(tries) == RULES_SLOTS * sizeof(tries[0]), "a map per slot");
 
 	return tries[slot];
 }
@@ -76,8 +79,8 @@ void xdp_set_sample(struct xdp *xdp, uint32_t sample)
 
 /*
  * A set is written into the slot behind the one in force, while nobody looks at it, and then the number of that slot into the program's
- * state: one store. A slot is taken again four changes later. A CPU could still be at a frame for which it read the old number, so
- * between a slot's last change and its next all programs have to have ended once: waiting once in three changes is enough.
+ * state: one store. A slot is taken again eight changes later. A CPU could still be at a frame for which it read the old number, so
+ * between a slot's last change and its next all programs have to have ended once: waiting once in seven changes is enough.
  */
 static unsigned rules_next_slot(const struct xdp *xdp)
 {
@@ -154,8 +157,14 @@ unsigned xdp_cpus(const struct xdp *xdp)
 bool xdp_cutoff_get(
 	const struct xdp *xdp, const struct cutoff_key *key, bool take, struct cutoff_counts *per_cpu, struct cutoff_counts *counts)
 {
+	uint32_t *mark = &xdp->skeleton->bss->cutoff_marks[cutoff_hash(key) & (CUTOFF_MARKS - 1)];
+
+	if (!__atomic_load_n(mark, __ATOMIC_RELAXED))
+		return false;
 	if (cutoff_lookup(bpf_map__fd(xdp->skeleton->maps.cutoff_flows), key, take, per_cpu))
 		return false;
+	if (take)
+		__atomic_fetch_sub(mark, 1, __ATOMIC_RELAXED);
 	memset(counts, 0, sizeof(*counts));
 	for (unsigned cpu = 0; cpu < xdp->cpus; cpu++) {
 		for (unsigned dir = 0; dir < 2; dir++) {

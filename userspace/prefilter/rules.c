@@ -141,7 +141,7 @@ static int item_compare(const void *x, const void *y)
 	return order ? order : (a->net.bits > b->net.bits) - (a->net.bits < b->net.bits);
 }
 
-static bool prefix_covers(const struct rules_prefix *prefix, const uint8_t address[16])
+static bool prefix_covers(const struct rules_prefix *prefix, const uint8_t *address)
 {
 	unsigned bytes = prefix->bits / 8, rest = prefix->bits % 8;
 
@@ -151,7 +151,7 @@ static bool prefix_covers(const struct rules_prefix *prefix, const uint8_t addre
 }
 
 /* The entry that is nearest around `address`, from `entry` outwards. */
-static uint32_t entry_around(const struct rules_set *set, uint32_t entry, const uint8_t address[16])
+static uint32_t entry_around(const struct rules_set *set, uint32_t entry, const uint8_t *address)
 {
 	while (entry != NO_PARENT && !prefix_covers(&set->entry[entry].prefix, address))
 		entry = set->entry[entry].parent;

@@ -37,8 +37,8 @@ static int fail(struct reader *reader, const yaml_node_t *node, const char *key,
 	va_end(args);
 	if (reader->in_rule)
 		snprintf(place, sizeof(place), "rules[%" PRIu32 "]%s", reader->rule, key[0] ? "." : "");
-	snprintf(reader->error, reader->size, "%s: line %zu: %s%s%s %s", reader->path, node->start_mark.line + 1, place, key,
-		place[0] || key[0] ? ":" : "", said);
+	snprintf(reader->error, reader->size, "%s: line %zu: %s%s%s%s", reader->path, node->start_mark.line + 1, place, key,
+		place[0] || key[0] ? ": " : "", said);
 	return -EINVAL;
 }
 
@@ -110,7 +110,7 @@ static bool prefix_clear(struct rules_prefix *prefix)
 {
 	bool any = false;
 
-	for (unsigned bit = prefix->bits; bit < 128; bit++) {
+	for (unsigned bit = prefix->bits; bit < 8 * sizeof(prefix->address); bit++) {
 		uint8_t mask = (uint8_t)(0x80 >> (bit % 8));
 		any |= prefix->address[bit / 8] & mask;
 		prefix->address[bit / 8] &= (uint8_t)~mask;
@@ -126,18 +126,17 @@ static int read_net(struct reader *reader, const yaml_node_t *node, const char *
 	uint32_t bits = 0;
 
 	snprintf(address, sizeof(address), "%.*s", slash ? (int)(slash - text) : INET6_ADDRSTRLEN, text);
-	bool v4 = inet_pton(AF_INET, address, prefix.address + 12) == 1;
-	if (v4)
-		memset(prefix.address + 10, 0xff, 2);
-	else if (inet_pton(AF_INET6, address, prefix.address) != 1)
+	bool v4 = inet_pton(AF_INET, address, prefix.address + 4) == 1;
+	if (!v4 && inet_pton(AF_INET6, address, prefix.address + 4) != 1)
 		return fail(
 			reader, node, key, "'%s' is no net; it takes one such as 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1", text);
 	uint32_t most = v4 ? 32 : 128;
 	if (slash && !parse_number(slash + 1, most, &bits))
 		return fail(reader, node, key, "'%s' has no prefix length from 0 to %" PRIu32 " behind its /", text, most);
-	prefix.bits = (slash ? bits : most) + (v4 ? 96 : 0);
+	prefix.address[0] = v4 ? 4 : 6;
+	prefix.bits = RULES_VERSION_BITS + (slash ? bits : most);
 	if (prefix_clear(&prefix)) {
-		inet_ntop(v4 ? AF_INET : AF_INET6, prefix.address + (v4 ? 12 : 0), network, sizeof(network));
+		inet_ntop(v4 ? AF_INET : AF_INET6, prefix.address + 4, network, sizeof(network));
 		return fail(reader, node, key, "'%s' has bits set behind its prefix; the net is %s/%" PRIu32, text, network, bits);
 	}
 	struct rules_item *item = add_item(reader, RULES_NET, end);

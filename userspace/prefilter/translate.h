@@ -26,9 +26,15 @@
 int translate_filter(const struct classic_insn *code, unsigned count, bool frags, struct bpf_insn **function, const char **why);
 
 /*
- * `program` calls one function of its own, and that one lies at its end. A copy of the program with `function` in its place, which
- * may not be shorter: the program's debugging information is about what was there. 0, -ENOMEM, or -EINVAL: it is no such program.
+ * `program` either calls one function of its own, and that one lies at its end: a copy of the program with `function` in its place, which
+ * may not be shorter, as the program's debugging information is about what was there. Or it calls none, and has the marker of abi.h: a
+ * copy with the instructions of `function` (not for frags) where that is; of the stack they take what is below TRANSLATE_STACK.
+ *
+ * 1: a function was replaced; 0: the instructions are in the program, and the numbers of lines are not those of the debugging information
+ * any more; -ENOMEM; -EINVAL: it is no such program, or too long.
  */
+#define TRANSLATE_STACK 448 /* of the 512 bytes of a program's stack: the program's own */
+
 int translate_link(const struct bpf_insn *program, unsigned count, const struct bpf_insn *function, unsigned function_count,
 	struct bpf_insn **linked, unsigned *linked_count);
 
