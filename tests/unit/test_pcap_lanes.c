@@ -365,6 +365,49 @@ static void pcap_reopen__when_a_file_per_lane_was_moved__then_each_goes_on_in_a_
 	}
 }
 
+/* Files that follow each other: nothing has to be moved away, and one without packets is not left for the next. */
+static void pcap_reopen__when_files_follow_each_other__then_the_next_one_begins(void **state)
+{
+	(void)state;
+	for (unsigned direct = 0; direct < 2; direct++) {
+		struct config config = { .write_pcap = strdup(scratch_path(direct ? "d.pcap" : "x.pcap")),
+			.write_pcap_rotate_bytes = 1u << 30,
+			.direct_io = direct };
+		uint32_t next[HELPER_LANES] = { 0 };
+		struct output_report report;
+		struct output *output;
+		struct sink *sink;
+		char name[32];
+		assert_int_equal(sink_pcap.open(&config, &from_wire, &output), 0);
+		assert_int_equal(sink_pcap.start(output), 0);
+		assert_int_equal(sink_pcap.attach(output, 0, &sink), 0);
+		sink_pcap.reopen(output); /* there is none yet */
+		for (uint32_t i = 0; i < 3; i++) {
+			snprintf(name, sizeof(name), "%c.%06u.pcap", direct ? 'd' : 'x', i + 1);
+			assert_false(file_exists(scratch_path(name)));
+			helper_feed(sink, 0, 1000 * i, 1000);
+			sink_pcap.tick(sink, 1 + i * 2000000000ull);
+			sink_pcap.tick(sink, 1 + i * 2000000000ull + 1000000000);
+			uint32_t sofar = 1000 * i;
+			WAIT_FOR((next[0] = sofar, file_size(scratch_path(name)) > 24 &&
+							   helper_check(scratch_path(name), next) == 0 && next[0] == sofar + 1000));
+			sink_pcap.reopen(output);
+			sink_pcap.reopen(output); /* a file without packets would be between */
+		}
+		sink_pcap.detach(sink);
+		assert_int_equal(sink_pcap.close(output, &report), 1);
+		assert_int_equal(report.records, 3000);
+		assert_int_equal(report.files, 3);
+		assert_int_equal(report.error, 0);
+		next[0] = 2000;
+		assert_int_equal(helper_check(scratch_path(name), next), 0);
+		assert_int_equal(next[0], 3000);
+		snprintf(name, sizeof(name), "%c.000004.pcap", direct ? 'd' : 'x');
+		assert_false(file_exists(scratch_path(name)));
+		free((char *)(uintptr_t)config.write_pcap);
+	}
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, scratch_make, scratch_remove)
 
 int main(void)
@@ -379,6 +422,7 @@ int main(void)
 		TEST(pcap__when_the_disk_is_full__then_a_valid_file_and_every_packet_accounted_for),
 		TEST(pcap_attach__when_a_lanes_file_cannot_be_made__then_the_error_is_said),
 		TEST(pcap_reopen__when_a_file_per_lane_was_moved__then_each_goes_on_in_a_new_one),
+		TEST(pcap_reopen__when_files_follow_each_other__then_the_next_one_begins),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -295,15 +295,22 @@ static void stream_drop(struct chunk_stream *stream)
 
 /* --- from file to file ----------------------------------------------------------------------------------------------- */
 
+static int stream_end_file(struct chunk_stream *stream)
+{
+	struct outfile *file = stream->file;
+
+	if (!file)
+		return 0;
+	stream->bytes_closed += outfile_bytes(file);
+	stream->file = NULL;
+	stream->staged = false;
+	return outfile_commit(file, NULL, 0);
+}
+
 static void stream_next_file(struct chunk_stream *stream)
 {
-	int error = 0;
+	int error = stream_end_file(stream);
 
-	if (stream->file) {
-		stream->bytes_closed += outfile_bytes(stream->file);
-		error = outfile_commit(stream->file, NULL, 0);
-		stream->file = NULL;
-	}
 	if (!error)
 		error = stream->options.next(stream->options.owner, &stream->file);
 	if (error)
@@ -312,11 +319,25 @@ static void stream_next_file(struct chunk_stream *stream)
 		direct_begin(stream);
 }
 
+/* Where files follow each other, what comes begins the next one; a file without records is as good as that. */
+static void stream_end_early(struct chunk_stream *stream)
+{
+	if (!stream->file || outfile_bytes(stream->file) <= stream->options.head_bytes)
+		return;
+	int error = stream_end_file(stream);
+	if (error)
+		stream_fail(stream, error);
+}
+
 static void stream_reopen_file(struct chunk_stream *stream)
 {
 	struct outfile_place place;
 
 	__atomic_store_n(&stream->reopen_queued, false, __ATOMIC_RELEASE);
+	if (stream->options.next) {
+		stream_end_early(stream);
+		return;
+	}
 	int error = outfile_reopen(stream->file, stream->options.head, stream->options.head_bytes);
 	if (error && !stream->reopen_error)
 		stream->reopen_error = error;

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "nearest.h"
 #include "option_table.h"
@@ -18,7 +19,7 @@
 
 #define LINE_MAX_BYTES 256
 #define ANSWER_BYTES   4096
-#define PATIENCE_US    200000 /* for a client that connects and says nothing */
+#define PATIENCE_NS    ((uint64_t)200000000) /* for a client that connects and says nothing, or a little at a time */
 
 struct ctl {
 	int fd;
@@ -170,7 +171,7 @@ static int ctl_answer(struct ctl *ctl, struct lanes *lanes, char *line, char *sa
 		return answer_sample(lanes, argument, said, size);
 	if (!strcmp(line, "rotate")) {
 		lanes_reopen(lanes);
-		snprintf(said, size, "outputs whose files were moved away go on in new ones");
+		snprintf(said, size, "files that were moved away go on in new ones, numbered ones in the next");
 		return 0;
 	}
 	if (!strcmp(line, "flush")) {
@@ -184,7 +185,8 @@ static int ctl_answer(struct ctl *ctl, struct lanes *lanes, char *line, char *sa
 
 static void ctl_serve_one(struct ctl *ctl, struct lanes *lanes, int fd)
 {
-	const struct timeval patience = { .tv_usec = PATIENCE_US };
+	const struct timeval patience = { .tv_usec = PATIENCE_NS / 1000 };
+	uint64_t until_ns = clock_monotonic_ns() + PATIENCE_NS;
 	char line[LINE_MAX_BYTES], said[ANSWER_BYTES] = "", answer[ANSWER_BYTES + 16];
 	size_t used = 0;
 
@@ -192,7 +194,7 @@ static void ctl_serve_one(struct ctl *ctl, struct lanes *lanes, int fd)
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	while (used < sizeof(line) - 1 && !memchr(line, '\n', used)) {
 		ssize_t got = recv(fd, line + used, sizeof(line) - 1 - used, 0);
-		if (got <= 0)
+		if (got <= 0 || clock_monotonic_ns() > until_ns)
 			return;
 		used += (size_t)got;
 	}
@@ -226,7 +228,7 @@ static int usage(FILE *out, int status)
 	      "  status             what it has done so far, a line each: name, value\n"
 	      "  reload-prefilter   reads the file of --prefilter again; if it is wrong the old rules stay in force\n"
 	      "  set-sample 1/N     one flow in N from now on; needs --sample at the start\n"
-	      "  rotate             outputs whose files were moved away go on in new files, as with SIGHUP\n"
+	      "  rotate             files that were moved away go on in new ones, numbered ones in the next; as SIGHUP\n"
 	      "  flush              writes what waits in buffers\n\n"
 	      "Exit code 0: done. 1: the command line, or what was asked for, is wrong. 2: nobody answers.\n",
 		out);

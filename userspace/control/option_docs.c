@@ -52,7 +52,7 @@ const struct doc_pair doc_exit_codes[] = {
 
 const struct doc_pair doc_signals[] = {
 	{ "SIGINT, SIGTERM", "stop reading, end the flows, write every export; the second one quits at once" },
-	{ "SIGHUP", "reopen the files of --write-pcap and --rtt-samples-jsonl under their names, after something moved them away (log rotation)" },
+	{ "SIGHUP", "after something moved files away (log rotation): those that grow while it runs, such as --write-pcap, --rtt-samples-jsonl and --ncap, go on in new ones under their names; numbered files of --write-pcap go on in the next one" },
 	{ NULL, NULL },
 };
 /* clang-format on */

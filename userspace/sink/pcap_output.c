@@ -166,17 +166,14 @@ void pcap_output_reopen(struct output *output)
 {
 	const struct config *config = output->config;
 
-	if (config->index) {
-		if (!config->write_pcap_rotate_bytes && !config->write_pcap_rotate_ns)
-			log_warning("pcap: \"%s\" is not reopened: its index belongs to it; let flowlane rotate it instead, with "
-				    "--write-pcap-rotate-mb or --write-pcap-rotate-s",
-				config->write_pcap);
+	if (config->index && !config->write_pcap_rotate_bytes && !config->write_pcap_rotate_ns) {
+		log_warning("pcap: \"%s\" is not reopened: its index belongs to it; let flowlane rotate it instead, with "
+			    "--write-pcap-rotate-mb or --write-pcap-rotate-s",
+			config->write_pcap);
 		return;
 	}
-	for (unsigned i = 0; i < output->files_count; i++) {
-		if (!pcap_files_rotate(output->files[i].files)) /* those are moved away without our help */
-			chunk_stream_reopen(pcap_files_stream(output->files[i].files));
-	}
+	for (unsigned i = 0; i < output->files_count; i++)
+		chunk_stream_reopen(pcap_files_stream(output->files[i].files));
 }
 
 /* "dir/capture.lane0-3.pcap" */
