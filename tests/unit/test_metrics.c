@@ -97,6 +97,7 @@ static void print__when_two_lanes_and_two_queues__then_each_has_its_samples(void
 	report->lane[1].ledger.dropped_filter = 7;
 	report->lane[1].ledger.verdicts[VERDICT_FLOW] = 15;
 	report->lane[1].ledger.verdicts[VERDICT_NOFLOW_ARP] = 1;
+	report->sample = 8;
 	report->flows_sampled = 4;
 	report->flows_oneway = 1;
 	report->capture.interfaces = 1;
@@ -120,6 +121,7 @@ static void print__when_two_lanes_and_two_queues__then_each_has_its_samples(void
 		"flowlane_nic_missed_total{interface=\"eth1\"} 5\n",
 		"flowlane_interface_info{interface=\"eth1\",driver=\"ice\",mode=\"zero-copy\",ts_source=\"xdp\"} 1\n",
 		"flowlane_queue_rx_ring_full_total{interface=\"eth1\",queue=\"3\"} 18446744073709551615\n",
+		"flowlane_sample_factor 8\n",
 		"flowlane_oneway_flows_ratio 0.250000\n",
 	};
 	for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -141,6 +143,7 @@ static void print__when_a_file_is_read__then_nothing_of_interfaces(void **state)
 	char *text = print(report);
 	assert_null(strstr(text, "flowlane_queue"));
 	assert_null(strstr(text, "flowlane_interface"));
+	assert_null(strstr(text, "sample_factor")); /* there is none */
 	check_form(text);
 	free(text);
 	free(report);

@@ -154,6 +154,10 @@ void metrics_print(const struct lanes_report *report, FILE *out)
 	fprintf(out, "flowlane_build_info{version=\"%s\"} 1\n", flowlane_version());
 	put_lane_numbers(report, out);
 	put_lane_kinds(report, out);
+	if (report->sample) {
+		put_family(out, "sample_factor", "gauge", "One flow in so many is captured.");
+		fprintf(out, "flowlane_sample_factor %" PRIu32 "\n", report->sample);
+	}
 	if (!report->live)
 		return;
 	put_interfaces(&report->capture, out);
