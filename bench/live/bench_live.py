@@ -51,12 +51,16 @@ class Bench:
         return self
 
     def __exit__(self, *_):
+        self.leave(mounted=True)
+
+    def leave(self, mounted=False):
         for child in self.children:
             if child.poll() is None:
                 child.kill()
                 child.wait()
         subprocess.run([NETNS, "down", self.name])
-        subprocess.run(["umount", self.folder])
+        if mounted:
+            subprocess.run(["umount", self.folder])
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self, side, tool, *args, fifo=False):

@@ -1,4 +1,4 @@
-/* The least that brings a frame into a socket. */
+/* The least that brings a frame into a socket, and the least that gets rid of it. */
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>
@@ -17,4 +17,11 @@ SEC("xdp")
 int floor_frame(struct xdp_md *ctx)
 {
 	return bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS);
+}
+
+SEC("xdp")
+int floor_drop(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return XDP_DROP;
 }

@@ -102,6 +102,10 @@ static __always_inline void phase_begin(void)
 
 static __always_inline void flow_next(void)
 {
+	if (state.is_mouse) {
+		state.is_mouse = 0;
+		return;
+	}
 	if (++state.flow < config.flows)
 		return;
 	state.flow = 0;
@@ -254,9 +258,23 @@ static __always_inline void *frame_end(struct xdp_md *ctx)
 	return (void *)(long)ctx->data_end;
 }
 
+/* The flow of the next frame: an elephant's, or a mouse's, whose numbers come after those. */
+static __always_inline __u32 flow_choose(void)
+{
+	if (!config.elephants)
+		return state.flow;
+	state.share += config.elephants;
+	if (state.share >= 100) {
+		state.share -= 100;
+		return state.flow;
+	}
+	state.is_mouse = 1;
+	return config.flows + state.mice++ / GEN_MOUSE;
+}
+
 static __always_inline int frame_make(struct xdp_md *ctx)
 {
-	__u32 flow = config.first_flow + state.flow;
+	__u32 flow = config.first_flow + flow_choose();
 	__u64 seq_be = bpf_cpu_to_be64(config.first_seq + state.frames);
 
 	if (!config.tcp)

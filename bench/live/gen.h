@@ -8,6 +8,8 @@
 /* Each frame's sequence number: its last eight bytes, big-endian. In a frame without payload that is behind the IP packet. */
 #define GEN_SEQ_LEN 8
 
+#define GEN_MOUSE 8 /* frames of a small flow, between elephants */
+
 /* Where headers are, and what is behind them. */
 #define GEN_IP          14
 #define GEN_L4          34
@@ -24,6 +26,7 @@ struct gen_config {
 	unsigned int burst;      /* frames between two looks at the clock; 0: no rate */
 	unsigned int burst_ns;   /* time for those */
 	unsigned int tgid;       /* of live_gen: whose transmissions are counted */
+	unsigned int elephants;  /* of a hundred datagrams so many are of `flows`; the others of flows that end after GEN_MOUSE; 0: all */
 	unsigned char tcp;
 };
 
@@ -39,6 +42,8 @@ struct gen_state {
 	unsigned long long idle;    /* slots in which no frame was due */
 	unsigned int credit;        /* frames left of this burst */
 	unsigned int flow;          /* of the next frame */
+	unsigned int share;         /* of a hundred: an elephant's frame is due when it runs over */
+	unsigned int mice;          /* frames of small flows so far */
 	unsigned int conversation;  /* how many each flow had so far */
 	unsigned int phase;         /* of all conversations */
 	unsigned int phases;        /* of one conversation, 0: endless */
@@ -48,6 +53,7 @@ struct gen_state {
 	unsigned short len;
 	unsigned char flags;
 	unsigned char from_server;
+	unsigned char is_mouse; /* this frame */
 };
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * The bare AF_XDP receiver, the floor that flowlane is compared to: takes frames from one queue's ring, touches one byte of
  * each, and gives the buffers back. Copy mode or zero-copy, as the driver can; sleeps when there is nothing, as flowlane does.
+ * And the bare filter (--drop): a program that drops each frame, the floor of an expression that rejects.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -35,6 +36,7 @@ static const char usage[] = "Usage: live_floor -i INTERFACE [OPTION]...\n"
 			    "  --ring N      descriptors of the RX ring, a power of two (default 2048)\n"
 			    "  --cpu N       to run on (default: anywhere)\n"
 			    "  --spins N     looks at an empty ring before sleeping (default 1024, as flowlane under load)\n"
+			    "  --drop        no receiver: the program drops each frame\n"
 			    "  --ready       prints an empty line as soon as frames can come\n"
 			    "\n"
 			    "Prints one JSON line. The clock runs from the first frame to the last.\n";
@@ -46,6 +48,7 @@ struct options {
 	int cpu;
 	double duration;
 	uint64_t spins;
+	bool drop;
 	bool ready;
 };
 
@@ -74,6 +77,7 @@ static void options_parse(struct options *options, int argc, char **argv)
 		{ "ring", required_argument, NULL, 'r' },
 		{ "cpu", required_argument, NULL, 'c' },
 		{ "spins", required_argument, NULL, 's' },
+		{ "drop", no_argument, NULL, 'D' },
 		{ "ready", no_argument, NULL, 'R' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -99,6 +103,9 @@ static void options_parse(struct options *options, int argc, char **argv)
 			break;
 		case 's':
 			options->spins = live_number("spins", optarg, 0, UINT64_MAX);
+			break;
+		case 'D':
+			options->drop = true;
 			break;
 		case 'R':
 			options->ready = true;
@@ -243,40 +250,63 @@ static void report(const struct receiver *receiver, const struct options *option
 		receiver->received ? (double)cpu_ns / (double)receiver->received : 0.0);
 }
 
-int main(int argc, char **argv)
+static struct bpf_link *floor_attach(const struct bpf_program *program, const struct options *options)
 {
-	struct options options = { .ring = 2048, .cpu = -1, .spins = SPINS };
-	struct receiver receiver;
+	struct bpf_link *link = bpf_program__attach_xdp(program, (int)live_interface(options->interface));
 
-	options_parse(&options, argc, argv);
-	live_quiet_libbpf();
-	unsigned ifindex = live_interface(options.interface);
-	struct floor *floor = floor__open_and_load();
-	if (!floor)
-		live_die("cannot load the XDP program: %s; it takes root (CAP_BPF, CAP_NET_ADMIN)", strerror(errno));
-	receiver_open(&receiver, &options);
-	int fd = xsk_socket__fd(receiver.socket);
-	if (bpf_map_update_elem(bpf_map__fd(floor->maps.sockets), &options.queue, &fd, 0))
-		live_die("cannot put the socket into the map: %s", strerror(errno));
-	struct bpf_link *link = bpf_program__attach_xdp(floor->progs.floor_frame, (int)ifindex);
 	if (!link)
-		live_die("cannot attach to %s: %s", options.interface, strerror(errno));
-
-	if (options.cpu >= 0)
-		live_pin((unsigned)options.cpu);
+		live_die("cannot attach to %s: %s", options->interface, strerror(errno));
+	if (options->cpu >= 0)
+		live_pin((unsigned)options->cpu);
 	live_stop_catch();
-	live_stop_after(options.duration);
-	if (options.ready) {
+	live_stop_after(options->duration);
+	if (options->ready) {
 		puts("");
 		fflush(stdout);
 	}
-	receiver_run(&receiver, options.spins);
+	return link;
+}
+
+static void floor_drop(const struct floor *floor, const struct options *options)
+{
+	struct bpf_link *link = floor_attach(floor->progs.floor_drop, options);
+
+	while (!live_stopped)
+		poll(NULL, 0, 100);
+	bpf_link__destroy(link);
+}
+
+static void floor_receive(const struct floor *floor, const struct options *options)
+{
+	struct receiver receiver;
+
+	receiver_open(&receiver, options);
+	int fd = xsk_socket__fd(receiver.socket);
+	if (bpf_map_update_elem(bpf_map__fd(floor->maps.sockets), &options->queue, &fd, 0))
+		live_die("cannot put the socket into the map: %s", strerror(errno));
+	struct bpf_link *link = floor_attach(floor->progs.floor_frame, options);
+	receiver_run(&receiver, options->spins);
 	bpf_link__destroy(link);
 	if (receiver.last_ns < receiver.first_ns)
 		receiver.last_ns = clock_monotonic_ns();
-	report(&receiver, &options);
+	report(&receiver, options);
 	xsk_socket__delete(receiver.socket);
 	xsk_umem__delete(receiver.umem);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { .ring = 2048, .cpu = -1, .spins = SPINS };
+
+	options_parse(&options, argc, argv);
+	live_quiet_libbpf();
+	struct floor *floor = floor__open_and_load();
+	if (!floor)
+		live_die("cannot load the XDP program: %s; it takes root (CAP_BPF, CAP_NET_ADMIN)", strerror(errno));
+	if (options.drop)
+		floor_drop(floor, &options);
+	else
+		floor_receive(floor, &options);
 	floor__destroy(floor);
 	return 0;
 }

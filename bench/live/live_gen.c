@@ -30,6 +30,7 @@ static const char usage[] =
 	"\n"
 	"  --udp | --tcp       datagrams one way (default), or conversations: SYN, SYN-ACK, ACK, then data and ACKs in turn\n"
 	"  --flows N           1 to 4M (default 1)\n"
+	"  --elephants P       datagrams: P of a hundred frames are of these flows, the others of ever new ones of 8 frames each\n"
 	"  --first-flow N      number of the first one, so that two generators make different flows (default 0)\n"
 	"  --segments N        data segments per TCP conversation and direction, then FIN and a new one; 0: endless (default)\n"
 	"  --size BYTES        of data frames without FCS, 64 to 3072 (default 64); TCP frames without data have 64\n"
@@ -56,6 +57,8 @@ static void options_check(struct options *options)
 
 	if (!options->interface)
 		live_usage_die(usage, "which interface? -i NAME");
+	if (gen->elephants && gen->tcp)
+		live_usage_die(usage, "--elephants is for datagrams, not for --tcp");
 	if (options->rate) {
 		gen->burst = (unsigned)(options->rate / 1000);
 		gen->burst = gen->burst < 1 ? 1 : gen->burst > BURST_MAX ? BURST_MAX : gen->burst;
@@ -71,6 +74,7 @@ static void options_parse(struct options *options, int argc, char **argv)
 		{ "udp", no_argument, NULL, 'u' },
 		{ "tcp", no_argument, NULL, 't' },
 		{ "flows", required_argument, NULL, 'f' },
+		{ "elephants", required_argument, NULL, 'e' },
 		{ "first-flow", required_argument, NULL, 'F' },
 		{ "segments", required_argument, NULL, 'g' },
 		{ "size", required_argument, NULL, 's' },
@@ -97,6 +101,9 @@ static void options_parse(struct options *options, int argc, char **argv)
 			break;
 		case 'f':
 			gen->flows = (unsigned)live_number(name, optarg, 1, 4000000);
+			break;
+		case 'e':
+			gen->elephants = (unsigned)live_number(name, optarg, 1, 99);
 			break;
 		case 'F':
 			gen->first_flow = (unsigned)live_number(name, optarg, 0, 4000000);
