@@ -26,7 +26,8 @@ struct gen_config {
 	unsigned int burst;      /* frames between two looks at the clock; 0: no rate */
 	unsigned int burst_ns;   /* time for those */
 	unsigned int tgid;       /* of live_gen: whose transmissions are counted */
-	unsigned int elephants;  /* of a hundred datagrams so many are of `flows`; the others of flows that end after GEN_MOUSE; 0: all */
+	unsigned int
+		elephants; /* of a hundred datagrams so many are of `flows`; the others of flows that end after GEN_MOUSE; 0: all */
 	unsigned char tcp;
 };
 

@@ -33,7 +33,9 @@ struct rig {
 static int rig_open(void **context)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
-	const struct pcap_file_header header = { .magic = PCAP_MAGIC_US, .version_major = 2, .version_minor = 4, .snaplen = 65535, .network = 1 };
+	const struct pcap_file_header header = {
+		.magic = PCAP_MAGIC_US, .version_major = 2, .version_minor = 4, .snaplen = 65535, .network = 1
+	};
 
 	strcpy(rig->folder, "/tmp/flowlane-ctl-XXXXXX");
 	assert_non_null(mkdtemp(rig->folder));
