@@ -37,7 +37,7 @@ static int rig_open(void **context)
 		.magic = PCAP_MAGIC_US, .version_major = 2, .version_minor = 4, .snaplen = 65535, .network = 1
 	};
 
-	strcpy(rig->folder, "/tmp/flowlane-ctl-XXXXXX");
+	strcpy(rig->folder, "/tmp/ctl-flowlane-XXXXXX");
 	assert_non_null(mkdtemp(rig->folder));
 	snprintf(rig->path, sizeof(rig->path), "%s/ctl.sock", rig->folder);
 	snprintf(rig->input, sizeof(rig->input), "%s/empty.pcap", rig->folder);
