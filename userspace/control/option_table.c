@@ -209,7 +209,7 @@ const struct option_spec option_table[] = {
 	  IN("export", "octets"), SETS(octets), .fallback = "l3", .words = words_octets,
 	  .help = "what these count as octets: IP packets, as nfdump does, or frames" },
 	{ .group = "Flow output", .name = "rotate-s", .kind = OPTION_SECONDS, .argument = "SECS",
-	  IN("export", "rotate_s"), SETS(rotate_ns), .fallback = "300", RANGE(2, 86400),
+	  IN("export", "rotate_s"), SETS(rotate_ns), .fallback = "300", RANGE(1, 86400),
 	  .help = "nfcapd and binary begin a new file every SECS, a whole number, aligned to the clock" },
 	{ .group = "Flow output", .name = "export-scope", .kind = OPTION_WORD, .argument = "all|live",
 	  IN("export", "scope"), SETS(export_scope), .fallback = "all", .words = words_scope,

@@ -243,7 +243,7 @@ int option_set(struct options *options, const struct option_spec *spec, const ch
 		return option_fail(options, "%s: '%s' is not understood; it takes %s", where, text, takes);
 	if ((spec->kind == OPTION_NUMBER || spec->kind == OPTION_PART) && (value < spec->min || value > spec->max))
 		return option_fail(options, "%s: %s is out of range; it takes %s", where, text, takes);
-	if (spec->kind == OPTION_SECONDS && value > spec->max * NS_PER_S)
+	if (spec->kind == OPTION_SECONDS && (value < spec->min * NS_PER_S || value > spec->max * NS_PER_S))
 		return option_fail(options, "%s: %s is out of range; it takes %s", where, text, takes);
 	store(options, spec, value * scale);
 	return 0;
