@@ -176,10 +176,19 @@ static void say_down(struct stream_sender *sender, const char *why)
 			(double)sender->timeout_ns / 1e9);
 }
 
+/* By gRPC's words, which are all that it tells. */
+static const char *advice(const struct stream_sender *sender, const char *why)
+{
+	if (strstr(why, "certificate verify failed"))
+		return "Name the authority of its certificate with --stream-ca FILE";
+	if (strstr(why, "not in peer certificate"))
+		return "Name the host as its certificate does";
+	return sender->settings.tls ? "Is a receiver listening there, with TLS?" : "Is a receiver listening there, without TLS?";
+}
+
 static void give_up(struct stream_sender *sender, const char *why, int error)
 {
-	log_error("grpc: collector %s: %s; given up. Is a receiver listening there, with%s TLS?", sender->settings.target.text, why,
-		sender->settings.tls ? "" : "out");
+	log_error("grpc: collector %s: %s; given up. %s", sender->settings.target.text, why, advice(sender, why));
 	sender->error = error;
 	atomic_store(&sender->failed, true);
 }
