@@ -1,6 +1,7 @@
 #include "connections.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "bytes.h"
@@ -61,6 +62,11 @@ static const uint8_t *ethernet_of(const struct ncap_walk *walk)
 	return NULL;
 }
 
+static void word_put(uint8_t *at, uint64_t word)
+{
+	memcpy(at, &word, sizeof(word));
+}
+
 /* The same for both directions: the smaller end is A. Returns whether B sent the packet; -1: nothing to tell two ends by. */
 static int8_t key_make(const struct ncap_walk *walk, const uint8_t *ethernet, struct connection_key *key)
 {
@@ -71,22 +77,26 @@ static int8_t key_make(const struct ncap_walk *walk, const uint8_t *ethernet, st
 
 	if (!ip && !ethernet)
 		return -1;
-	memset(key, 0, sizeof(*key));
-	key->version = ip ? ip->version : 0;
-	key->transport = ip && ip->ports ? ip->transport : NCAP_TYPES;
+	uint8_t version = ip ? ip->version : 0, transport = ip && ip->ports ? ip->transport : NCAP_TYPES;
 	uint16_t src_port = ip && ip->ports ? ip->src_port : 0, dst_port = ip && ip->ports ? ip->dst_port : 0;
 	int64_t order = v4 ? (int64_t)load_be32(src) - load_be32(dst) : memcmp(src, dst, bytes);
 	bool swap = order > 0 || (order == 0 && src_port > dst_port);
 	const uint8_t *a = swap ? dst : src, *b = swap ? src : dst;
+	/* In whole words, as the hash reads it: a word that was written in pieces has to wait for the cache. */
+	uint8_t *to = (uint8_t *)key;
 	if (__builtin_expect(v4, 1)) {
-		memcpy(key->a, a, 4);
-		memcpy(key->b, b, 4);
+		word_put(to, load_le32(a));
+		word_put(to + 8, 0);
+		word_put(to + 16, load_le32(b));
+		word_put(to + 24, 0);
 	} else {
+		memset(to, 0, 32);
 		memcpy(key->a, a, bytes);
 		memcpy(key->b, b, bytes);
 	}
-	key->a_port = swap ? dst_port : src_port;
-	key->b_port = swap ? src_port : dst_port;
+	word_put(to + offsetof(struct connection_key, a_port), (uint64_t)(swap ? dst_port : src_port) |
+								       (uint64_t)(swap ? src_port : dst_port) << 16 |
+								       (uint64_t)version << 32 | (uint64_t)transport << 40);
 	return swap;
 }
 
@@ -203,12 +213,12 @@ void connections_ask(struct connections *connections, const struct ncap_walk *wa
 	if (packet->dir < 0)
 		return;
 	packet->hash = table_hash(&connections->table, &packet->key);
-	__builtin_prefetch(&connections->table.heads[packet->hash & connections->table.mask]);
+	__builtin_prefetch(table_head(&connections->table, packet->hash));
 }
 
 void connections_look(struct connections *connections, const struct connection_packet *packet)
 {
-	uint32_t head = packet->dir < 0 ? 0 : connections->table.heads[packet->hash & connections->table.mask];
+	uint32_t head = packet->dir < 0 ? 0 : *table_head(&connections->table, packet->hash);
 
 	if (!head)
 		return;

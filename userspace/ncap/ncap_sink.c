@@ -25,6 +25,7 @@ struct output {
 	struct ncap_files *files;
 	struct profiles_merge *profiles; /* what the lanes have left of theirs */
 	uint64_t types;
+	bool texts;                    /* some of them have addresses */
 	struct encoder *alert_encoder; /* NULL: no alerts are wanted */
 	struct ncap_writer *alert_writer;
 	uint64_t too_large; /* added up atomically, as below */
@@ -105,6 +106,7 @@ static int ncap_open(const struct config *config, const struct source_info *info
 		log_error("%s: %s", WHAT, text);
 		goto fail;
 	}
+	output->texts = output->types & (bit(NCAP_LAYERS) - 1) & ~(bit(NCAP_IPV4) - 1);
 	struct ncap_files_options options = {
 		.directory = config->ncap,
 		.source = source_name(config),
@@ -221,13 +223,18 @@ static void frame_records(struct sink *sink, struct ncap_walk *walk)
 		profiles_add(sink->profiles, walk);
 }
 
-/* Connections are asked for while frames are walked, and looked at while records are written: their memory is there by then. */
+/*
+ * Connections are asked for while frames are walked, and looked at while records are written: their memory is there by then. Addresses
+ * become texts in the first pass, too: they are written in pieces, and copied as a whole once they are in the cache.
+ */
 static void ncap_group(struct sink *sink, const struct frame *frames, unsigned n)
 {
 	struct connections *connections = sink->connections;
 
 	for (unsigned i = 0; i < n; i++) {
 		ncap_walk_frame(sink->walker, &frames[i], &sink->walks[i]);
+		for (unsigned k = 0; sink->output->texts && k < sink->walks[i].ips_count; k++)
+			ncap_ip_texts(&sink->walks[i].ips[k]);
 		if (connections)
 			connections_ask(connections, &sink->walks[i], &sink->packets[i]);
 	}

@@ -11,6 +11,15 @@
 #define VLAN_BYTES     4
 #define TYPE_MIN       0x0600 /* below: the length of an IEEE 802.3 frame */
 
+/* Where it belongs at once: a text that was just written in pairs could not be copied before it is in the cache. */
+static inline uint8_t *mac_field(uint8_t *out, uint32_t field, const uint8_t *mac)
+{
+	out = wire_tag(out, field, WIRE_BYTES);
+	*out++ = RECORD_MAC_BYTES;
+	record_mac((char *)out, mac);
+	return out + RECORD_MAC_BYTES;
+}
+
 /* EtherType behind the addresses: that of the tag, if hardware took one out of the frame. 802.3 frames: 0. */
 uint8_t *record_ethernet(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
@@ -18,14 +27,11 @@ uint8_t *record_ethernet(struct encoder *encoder, const struct ncap_layer *layer
 	const uint8_t *header = frame->data + layer->off, *payload = header + ETHERNET_BYTES;
 	bool tagged = frame->vlan_tpid && layer->off == 0;
 	uint32_t type = tagged ? frame->vlan_tpid : load_be16(header + 12), bytes = layer->end - layer->off - ETHERNET_BYTES;
-	char src[RECORD_MAC_BYTES + 1], dst[RECORD_MAC_BYTES + 1];
 
-	record_mac(src, header + 6);
-	record_mac(dst, header);
 	memcpy(out, encoder->stamp, sizeof(encoder->stamp));
 	out += encoder->stamp_bytes;
-	out = WIRE_TEXT(out, 2, src, RECORD_MAC_BYTES);
-	out = WIRE_TEXT(out, 3, dst, RECORD_MAC_BYTES);
+	out = mac_field(out, 2, header + 6);
+	out = mac_field(out, 3, header);
 	out = wire_u16(out, 4, (uint16_t)(type < TYPE_MIN ? 0 : type));
 	if (encoder->options.entropy)
 		out = wire_double(out, 5, record_entropy(payload, bytes));

@@ -75,8 +75,8 @@ uint8_t *record_ipv4(struct encoder *encoder, const struct ncap_layer *layer, ui
 	out = wire_u64(out, 9, header[8]);
 	out = wire_u64(out, 10, header[9]);
 	out = wire_u16(out, 11, load_be16(header + 10));
-	out = WIRE_TEXT(out, 12, ip->src_text, ip->src_bytes);
-	out = WIRE_TEXT(out, 13, ip->dst_text, ip->dst_bytes);
+	out = wire_text_room(out, 12, ip->src_text, ip->src_bytes, 16);
+	out = wire_text_room(out, 13, ip->dst_text, ip->dst_bytes, 16);
 	if (__builtin_expect(layer->header > IPV4_BYTES, 0)) {
 		options_end = ipv4_options(header + IPV4_BYTES, header + layer->header, &padding, options);
 		out = wire_bytes(out, 14, padding, (uint32_t)(header + layer->header - padding));

@@ -4,21 +4,24 @@
 
 #include "arena.h"
 
+#define HEADS_MIN 1024
 #define OLD_LOOKS 16 /* entries that are compared by age: good enough, and the same cost for any table */
+
+static size_t heads_bytes(const struct table *table)
+{
+	return (size_t)(table->max > HEADS_MIN ? table->max : HEADS_MIN) * sizeof(*table->heads);
+}
 
 int table_create(uint32_t max, uint32_t entry_bytes, uint32_t key_bytes, bool random_seed, struct table *table)
 {
-	uint32_t heads = 16;
-
-	while (heads < max && heads < 1u << 30)
-		heads *= 2;
-	*table = (struct table){ .mask = heads - 1,
+	*table = (struct table){ .base = HEADS_MIN,
+		.heads_count = HEADS_MIN,
 		.max = max,
 		.vacant = TABLE_NONE,
 		.entry_bytes = entry_bytes,
 		.key_bytes = key_bytes,
 		.seed = random_seed ? hash_seed_random().s[0] : HASH_SEED_FIXED.s[0] };
-	table->heads = arena_map(heads * sizeof(*table->heads));
+	table->heads = arena_map(heads_bytes(table));
 	table->slab = arena_map((size_t)max * entry_bytes);
 	if (table->heads && table->slab)
 		return 0;
@@ -28,7 +31,7 @@ int table_create(uint32_t max, uint32_t entry_bytes, uint32_t key_bytes, bool ra
 
 void table_destroy(struct table *table)
 {
-	arena_unmap(table->heads, (table->mask + 1) * sizeof(*table->heads));
+	arena_unmap(table->heads, heads_bytes(table));
 	arena_unmap(table->slab, (size_t)table->max * table->entry_bytes);
 	*table = (struct table){ 0 };
 }
@@ -37,7 +40,7 @@ void table_destroy(struct table *table)
 
 void *table_find(const struct table *table, const void *key, uint32_t hash)
 {
-	uint32_t at = table->heads[hash & table->mask];
+	uint32_t at = *table_head(table, hash);
 
 	while (at && at != TABLE_NONE) {
 		struct table_entry *entry = table_at(table, at - 1);
@@ -48,18 +51,39 @@ void *table_find(const struct table *table, const void *key, uint32_t hash)
 	return NULL;
 }
 
+/* One head more: it gets the entries of chain heads_count - base that the next bit of the hash sends there. */
+static void table_split(struct table *table)
+{
+	uint32_t *old = &table->heads[table->heads_count - table->base], *new = &table->heads[table->heads_count];
+	uint32_t at = *old;
+
+	*old = *new = 0;
+	while (at && at != TABLE_NONE) {
+		struct table_entry *entry = table_at(table, at - 1);
+		uint32_t *chain = entry->hash & table->base ? new : old, next = entry->next;
+		entry->next = *chain ? *chain : TABLE_NONE;
+		*chain = at;
+		at = next;
+	}
+	if (++table->heads_count == 2 * table->base)
+		table->base *= 2;
+}
+
 void *table_add(struct table *table, const void *key, uint32_t hash)
 {
-	uint32_t *head = &table->heads[hash & table->mask], i;
+	uint32_t i;
 
 	if (table->vacant != TABLE_NONE) {
 		i = table->vacant;
 		memcpy(&table->vacant, table_key(table_at(table, i)), sizeof(table->vacant));
 	} else if (table->used < table->max) {
 		i = table->used++;
+		if (table->used > table->heads_count)
+			table_split(table);
 	} else {
 		return NULL;
 	}
+	uint32_t *head = table_head(table, hash);
 	struct table_entry *entry = table_at(table, i);
 	memset(entry, 0, table->entry_bytes);
 	entry->hash = hash;
@@ -72,7 +96,7 @@ void *table_add(struct table *table, const void *key, uint32_t hash)
 void table_remove(struct table *table, void *gone)
 {
 	struct table_entry *entry = gone;
-	uint32_t i = table_index(table, entry), *head = &table->heads[entry->hash & table->mask];
+	uint32_t i = table_index(table, entry), *head = table_head(table, entry->hash);
 
 	if (*head == i + 1) {
 		*head = entry->next == TABLE_NONE ? 0 : entry->next;

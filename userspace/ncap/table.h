@@ -1,6 +1,11 @@
 /*
  * A bounded hash table of entries of one size: heads of chains, and a slab. Everything is reserved at the start, and backed by memory when
  * it is used. When the slab is full, the caller has one of a few old entries given up. Lane's thread.
+ *
+ * The heads are as many as the entries (linear hashing: each new entry splits one chain in two), so that few entries have few lines of
+ * cache and few pages, and many never wait for a table that grows.
+ *
+ *   heads    0 1 2 3 4 5 6 7 | 8 9 10      base 8, heads_count 11: the chains 0, 1 and 2 are split, the next one is 3
  */
 #ifndef FLOWLANE_NCAP_TABLE_H
 #define FLOWLANE_NCAP_TABLE_H
@@ -24,7 +29,8 @@ struct table_entry {
 struct table {
 	uint32_t *heads; /* entry + 1; 0: none */
 	uint8_t *slab;
-	uint32_t mask;
+	uint32_t base;        /* a power of two: heads when the chain that is split next was 0 */
+	uint32_t heads_count; /* base <= heads_count < 2 * base */
 	uint32_t max;
 	uint32_t used;   /* of the slab, from its front */
 	uint32_t vacant; /* entry that was given back; TABLE_NONE */
@@ -57,6 +63,14 @@ static inline uint32_t table_hash(const struct table *table, const void *key)
 		h = hash_fold(h ^ word, 0x9e3779b97f4a7c15u);
 	}
 	return (uint32_t)(h ^ h >> 32);
+}
+
+/* Where the chain begins. */
+static inline uint32_t *table_head(const struct table *table, uint32_t hash)
+{
+	uint32_t wide = hash & (2 * table->base - 1), narrow = hash & (table->base - 1);
+
+	return &table->heads[wide < table->heads_count ? wide : narrow];
 }
 
 static inline uint8_t *table_key(struct table_entry *entry)
