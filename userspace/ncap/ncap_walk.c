@@ -16,7 +16,8 @@ enum {
 	TLS_CHANGE_CIPHER_SPEC = 20,
 	TLS_HANDSHAKE = 22,
 	TLS_CLIENT_HELLO = 1,
-	TLS_SERVER_HELLO = 2
+	TLS_SERVER_HELLO = 2,
+	TLS_DRAFT_VERSION = 0x7f, /* as in record_tls.c */
 };
 
 struct ncap_walker {
@@ -93,17 +94,25 @@ static void note_link(struct ncap_walk *out, const struct walk *walk, enum layer
 
 /* ---- above IP ------------------------------------------------------------------------------------------------------ */
 
+/* Of the handshake messages that begin a record: encrypted ones may look like it, but for the upper byte of the length and of the version. */
+static bool is_hello(const uint8_t *record)
+{
+	bool version = record[9] == 3 || record[9] == TLS_DRAFT_VERSION;
+
+	return (record[5] == TLS_CLIENT_HELLO || record[5] == TLS_SERVER_HELLO) && record[6] == 0 && version;
+}
+
 /*
  * A hello in the segment's first records. It is not always the first one: behind a HelloRetryRequest a client sends ChangeCipherSpec in
  * front of it (RFC 8446, appendix D.4).
  */
 static void note_tls(struct ncap_walk *out, const uint8_t *data, uint32_t off, uint32_t end)
 {
-	for (unsigned i = 0; i < TLS_RECORDS && off < end && end - off >= TLS_RECORD_BYTES + 4; i++) {
+	for (unsigned i = 0; i < TLS_RECORDS && off < end && end - off >= TLS_RECORD_BYTES + 5; i++) {
 		const uint8_t *record = data + off;
 		if (record[0] < TLS_CHANGE_CIPHER_SPEC || record[0] > TLS_HANDSHAKE || record[1] != 3)
 			return;
-		if (record[0] == TLS_HANDSHAKE && (record[5] == TLS_CLIENT_HELLO || record[5] == TLS_SERVER_HELLO)) {
+		if (record[0] == TLS_HANDSHAKE && is_hello(record)) {
 			note(out, record[5] == TLS_CLIENT_HELLO ? NCAP_TLS_CLIENT_HELLO : NCAP_TLS_SERVER_HELLO, off, end, 0);
 			return;
 		}
