@@ -333,8 +333,9 @@ int options_check(struct options *options)
 		error = check_rotation(options);
 	if (!error && options->config.rotate_ns % 1000000000)
 		error = option_fail(options, "--rotate-s must be whole seconds: file names have no fractions");
-	if (!error && options->config.alerts_jsonl && !options->config.anomalies)
-		error = option_fail(options, "--alerts-jsonl: nothing looks for anomalies; add --anomalies");
+	if (!error && (options->config.alerts_jsonl || options->config.detector_texts_count) && !options->config.anomalies)
+		error = option_fail(options, "%s: nothing looks for anomalies; add --anomalies",
+			options->config.alerts_jsonl ? "--alerts-jsonl" : "--detector");
 	if (!error)
 		error = check_stream(options);
 	if (!error)
