@@ -129,9 +129,9 @@ void ctl_close(struct ctl *ctl)
 static int answer_status(struct ctl *ctl, struct lanes *lanes, char *said, size_t size)
 {
 	const struct ledger *total = &ctl->report.total;
-	uint64_t filtered = total->dropped_filter + total->dropped_rules + total->dropped_sample, cut_off = total->cut_off;
 
 	lanes_report_so_far(lanes, &ctl->report);
+	uint64_t filtered = total->dropped_filter + total->dropped_rules + total->dropped_sample, cut_off = total->cut_off;
 	for (unsigned i = 0; i < ctl->report.capture.queues; i++) {
 		filtered += ctl->report.capture.queue[i].filtered;
 		cut_off += ctl->report.capture.queue[i].cut_off;
