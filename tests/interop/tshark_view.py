@@ -39,7 +39,7 @@ for _field in FIELDS:
 
 # Layers that flowlane looks through; IP inside anything else belongs to the flow of the header outside.
 TUNNELS = frozenset(
-    "eth ethertype vlan ieee8021ad llc mpls pwethheuristic pwethcw pwethnocw pppoes ppp gre erspan vxlan geneve gtp "
+    "eth ethertype vlan ieee8021ad ieee8021ah llc mpls pwethheuristic pwethcw pwethnocw pppoes ppp gre erspan vxlan geneve gtp "
     "teredo sll null loop raw ipv6.hopopts ipv6.routing ipv6.dstopts ipv6.fraghdr mipv6 ah".split()
 )
 UDP_TUNNELS = frozenset("vxlan geneve gtp teredo ip ipv6".split())  # what of them may follow UDP; IP at once: VXLAN-GPE

@@ -56,6 +56,33 @@ static void qinq(struct packet_builder *b, const struct ends *e)
 	tcp6(b, e);
 }
 
+static void pbb(struct packet_builder *b, const struct ends *e)
+{
+	pb_ethernet(b, 0x88a8); /* the tag of the backbone */
+	pb_vlan(b, 9, 0x88e7);
+	pb_be32(b, 0x60000000 | 4711);
+	pb_ethernet(b, 0x8100);
+	pb_vlan(b, 8, 0x0800);
+	tcp4(b, e);
+}
+
+static void pbb_endless(struct packet_builder *b, const struct ends *e)
+{
+	for (unsigned i = 0; i < 40; i++) {
+		pb_ethernet(b, 0x88e7);
+		pb_be32(b, i);
+	}
+	pb_ethernet(b, 0x0800);
+	tcp4(b, e);
+}
+
+static void pbb_cut(struct packet_builder *b, const struct ends *e)
+{
+	(void)e;
+	pb_ethernet(b, 0x88e7);
+	pb_be16(b, 0);
+}
+
 static void vlan_stack(struct packet_builder *b, const struct ends *e)
 {
 	pb_ethernet(b, 0x9100);
@@ -361,6 +388,10 @@ static const struct decode_case links[] = {
 	{ "PPPoE, protocol in one byte", pppoe_compressed, TCP4 },
 	{ "PPPoE, LCP", pppoe_lcp, .verdict = VERDICT_NOFLOW_PPPOE_CONTROL },
 	{ "PPPoE discovery", pppoe_discovery, .verdict = VERDICT_NOFLOW_PPPOE_CONTROL },
+	{ "802.1ah, tags outside and inside", pbb, TCP4, .options.key_vlan = true, .options.key_tunnel = true, .vlan = 9,
+		.key_vlan = 8, .tunnel = 4711 },
+	{ "802.1ah inside itself", pbb_endless, .verdict = VERDICT_DROP_TOO_NESTED },
+	{ "802.1ah cut", pbb_cut, .verdict = VERDICT_DROP_LINK_SHORT },
 	{ "802.3 with SNAP", snap, TCP4 },
 	{ "802.3 with SNAP of 802.1H", snap_bridged, TCP4 },
 	{ "802.3 with SNAP of a vendor", snap_other, .verdict = VERDICT_NOFLOW_LLC },

@@ -160,6 +160,23 @@ static void gre_erspan3_platform(struct packet_builder *b, const struct ends *e)
 	inner_ethernet(b, e);
 }
 
+static void gre_eoip(struct packet_builder *b, const struct ends *e)
+{
+	gre(b, 0x2001, 0x6400);
+	pb_be16(b, 0);
+	pb_length_field(b, b->len - 2, b->len + 2);
+	pb_be16(b, 0x0700); /* 7, little-endian */
+	inner_ethernet(b, e);
+}
+
+/* With a checksum it is somebody else's. */
+static void gre_eoip_checksum(struct packet_builder *b, const struct ends *e)
+{
+	gre(b, 0xa001, 0x6400);
+	pb_be32(b, 0);
+	inner_ethernet(b, e);
+}
+
 static void gre_wccp(struct packet_builder *b, const struct ends *e)
 {
 	gre(b, 0, 0x883e);
@@ -237,6 +254,8 @@ static const struct decode_case tunnels[] = {
 	{ "ERSPAN III with platform header", gre_erspan3_platform, INNER4 },
 	{ "WCCP", gre_wccp, INNER4 },
 	{ "WCCP 2", gre_wccp2, INNER4 },
+	{ "EoIP", gre_eoip, INNER4, KEY, .tunnel = 7 },
+	{ "EoIP with a checksum", gre_eoip_checksum, OUTER(47), .payload_len = 66 },
 	{ "GRE keepalive", gre_keepalive, OUTER(47), .payload_len = 4 },
 	{ "GRE version 3", gre_version_3, OUTER(47), .payload_len = 48 },
 	{ "GRE cut", gre_cut, OUTER(47), .payload_len = 6 },

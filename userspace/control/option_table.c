@@ -115,7 +115,7 @@ const struct option_spec option_table[] = {
 	{ .group = "Flows", .name = "key-vlan", .kind = OPTION_FLAG, IN("flow", "key_vlan"), SETS(key_vlan),
 	  .help = "same addresses and ports in different VLANs are different flows" },
 	{ .group = "Flows", .name = "key-tunnel", .kind = OPTION_FLAG, IN("flow", "key_tunnel"), SETS(key_tunnel),
-	  .help = "the same for tunnels: VXLAN and Geneve network, GTP-U endpoint, GRE key, PPTP call, ERSPAN session, MPLS label" },
+	  .help = "the same for tunnels: VXLAN and Geneve network, GTP-U endpoint, GRE key, PPTP call, EoIP tunnel, ERSPAN session, MPLS label, 802.1ah service" },
 
 	/* ---- */
 	{ .group = "Packet output", .name = "write-pcap", .letter = 'w', .kind = OPTION_PATH, .argument = "FILE",

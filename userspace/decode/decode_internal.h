@@ -60,6 +60,7 @@ enum ether_type {
 	ETHER_ARP = 0x0806,
 	ETHER_ERSPAN3 = 0x22eb,
 	ETHER_BRIDGED = 0x6558, /* transparent Ethernet bridging */
+	ETHER_EOIP = 0x6400,    /* MikroTik's Ethernet over IP, of GRE version 1 */
 	ETHER_RARP = 0x8035,
 	ETHER_VLAN = 0x8100,
 	ETHER_IPV6 = 0x86dd,
@@ -70,6 +71,7 @@ enum ether_type {
 	ETHER_PPPOE_DISCOVERY = 0x8863,
 	ETHER_PPPOE_SESSION = 0x8864,
 	ETHER_QINQ = 0x88a8,
+	ETHER_PBB = 0x88e7, /* provider backbone bridges, IEEE 802.1ah */
 	ETHER_ERSPAN = 0x88be,
 	ETHER_QINQ_OLD = 0x9100,
 	ETHER_QINQ_OLDER = 0x9200,

@@ -9,12 +9,23 @@
 #define SLL2_BYTES     20
 #define PPPOE_BYTES    6
 #define LLC_SNAP_BYTES 8
+#define PBB_BYTES      4
 
 enum { SLL_PROTOCOL_802_2 = 4 };
 enum { LLC_SAP_IP = 0x06, LLC_UI = 0x03 };
 enum { PPP_IPV4 = 0x0021, PPP_IPV6 = 0x0057, PPP_MPLS = 0x0281 };
 
 /* ---- EtherTypes ---------------------------------------------------------------------------------------------------- */
+
+/* IEEE 802.1Q, section 9.7: flags, 24 bits of service id (I-SID), and the customer's frame. */
+static enum layer pbb_enter(struct walk *walk)
+{
+	if (walk_captured(walk) < PBB_BYTES)
+		return walk_stop(walk, VERDICT_DROP_LINK_SHORT);
+	walk->tunnel = load_be32(walk->data + walk->off) & 0xffffff;
+	walk->off += PBB_BYTES;
+	return LAYER_ETHERNET;
+}
 
 enum layer ethertype_layer(struct walk *walk, uint16_t type)
 {
@@ -37,6 +48,8 @@ enum layer ethertype_layer(struct walk *walk, uint16_t type)
 		return LAYER_PPP;
 	case ETHER_BRIDGED:
 		return LAYER_ETHERNET;
+	case ETHER_PBB:
+		return pbb_enter(walk);
 	case ETHER_PPPOE_DISCOVERY:
 		return walk_stop(walk, VERDICT_NOFLOW_PPPOE_CONTROL);
 	case ETHER_ARP:

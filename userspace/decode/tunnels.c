@@ -123,6 +123,19 @@ static enum layer pptp_enter(struct walk *walk, uint16_t flags, uint16_t protoco
 	return LAYER_PPP;
 }
 
+/* MikroTik: payload length, tunnel id (little-endian); GRE of version 1 with nothing but a key. */
+static enum layer eoip_enter(struct walk *walk, uint16_t flags)
+{
+	if (flags != (GRE_KEY | 1) || walk_captured(walk) < 8)
+		return LAYER_END;
+	uint16_t payload_bytes = load_be16(walk_at(walk) + 4);
+
+	walk->tunnel = load_le16(walk_at(walk) + 6);
+	walk->off += 8;
+	walk_clamp(walk, walk->off, payload_bytes);
+	return LAYER_ETHERNET;
+}
+
 static enum layer gre_enter(struct walk *walk)
 {
 	if (walk_captured(walk) < 4)
@@ -134,7 +147,7 @@ static enum layer gre_enter(struct walk *walk)
 	case 0:
 		return gre0_enter(walk, flags, protocol);
 	case 1:
-		return pptp_enter(walk, flags, protocol);
+		return protocol == ETHER_EOIP ? eoip_enter(walk, flags) : pptp_enter(walk, flags, protocol);
 	default:
 		return LAYER_END;
 	}
