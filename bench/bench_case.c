@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "all_detectors.h"
+#include "anomaly.h"
 #include "clock.h"
 #include "core.h"
 #include "decode.h"
@@ -26,6 +28,7 @@ struct results {
 	struct series core_setup, core_steady, core_all, core_expire;
 	struct series floor_setup, floor_steady, floor_all;
 	struct series decode;
+	struct series detecting; /* the core with all detectors, steady */
 	double rss_per_flow;
 	struct ledger ledger; /* of the last round, before the expiry phase */
 	uint64_t expired;
@@ -168,6 +171,44 @@ static void core_round(const struct bench_options *options, const struct frame_s
 	core_destroy(core);
 }
 
+static void alerts_ignore(void *context, const struct alert *alerts, unsigned n)
+{
+	(void)context;
+	(void)alerts;
+	(void)n;
+}
+
+/* The same with all detectors. */
+static void detecting_round(const struct bench_options *options, const struct frame_store *store, struct results *results)
+{
+	const struct config config = all_detectors();
+	const struct anomaly_options anomaly_options = {
+		.config = &config, .lanes = 1, .seed = HASH_SEED_FIXED, .on_alerts = alerts_ignore
+	};
+	uint64_t seen = 0, start_ns;
+	struct anomaly *anomaly;
+	struct core *core;
+
+	if (anomaly_create(&anomaly_options, &anomaly))
+		traffic_die("no memory for the detectors");
+	struct core_options core_options = { .seed = HASH_SEED_FIXED,
+		.max_flows = max_flows(options->flows),
+		.flow_timeout_ns = FLOW_TIMEOUT_NS,
+		.lanes = 1,
+		.on_records = records_count,
+		.tap = anomaly_tap(anomaly, 0),
+		.context = &seen };
+	if (core_create(&core_options, &core))
+		traffic_die("cannot make a core for %llu flows", (unsigned long long)options->flows);
+	core_frames(core, store, 0, store->setup_packets);
+	start_ns = clock_thread_cpu_ns();
+	core_frames(core, store, store->setup_packets, store->packets);
+	series_add(&results->detecting, clock_thread_cpu_ns() - start_ns, store->packets - store->setup_packets);
+	core_drain(core);
+	core_destroy(core);
+	anomaly_destroy(anomaly);
+}
+
 static void floor_round(const struct bench_options *options, const struct frame_store *store, struct results *results)
 {
 	struct floor *floor = floor_create(options->flows);
@@ -234,6 +275,9 @@ static void results_print(const struct bench_options *options, const struct fram
 		(unsigned long long)store->packets, core);
 	if (options->floor)
 		printf("\"floor_ns_per_packet\":%.1f,\"ratio\":%.2f,", floor, core / floor);
+	if (options->anomalies)
+		printf("\"anomalies_ns_per_packet\":%.1f,\"anomalies_ratio\":%.3f,", series_median(&r->detecting),
+			series_median(&r->detecting) / core);
 	printf("\"bytes_per_flow\":%.0f,\"mpps\":%.2f,\"ns_per_packet_min\":%.1f,", r->rss_per_flow, 1000 / core,
 		series_min(&r->core_steady));
 	if (options->floor)
@@ -285,6 +329,8 @@ int bench_case(const struct bench_options *options)
 	frame_store_fill(&store, options->flows, options->packets, options->gap_ns);
 	for (unsigned round = 0; round < options->rounds; round++) {
 		core_round(options, &store, &results);
+		if (options->anomalies)
+			detecting_round(options, &store, &results);
 		if (options->floor)
 			floor_round(options, &store, &results);
 		decode_round(&store, &results);

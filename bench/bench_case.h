@@ -13,6 +13,7 @@ struct bench_options {
 	unsigned rounds;  /* 0: by the number of flows */
 	uint64_t gap_ns;  /* packet time between two frames */
 	bool floor;
+	bool anomalies; /* also with all detectors */
 	bool json_only; /* nothing for people on standard error */
 };
 

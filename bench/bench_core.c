@@ -23,6 +23,7 @@ static const char usage[] = "Usage: bench_core [options]\n"
 			    "  --rounds N     core and floor alternate so often; medians are printed (default 5; 3 for 10M flows)\n"
 			    "  --gap-ns N     packet time between two packets (default 67: 64-byte frames at 10 Gbit/s)\n"
 			    "  --no-floor     the core alone\n"
+			    "  --anomalies    also the core with all detectors on, in turn\n"
 			    "  --json         no progress on standard error\n";
 
 static void usage_die(const char *what, const char *value)
@@ -82,6 +83,7 @@ int main(int argc, char **argv)
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "gap-ns", required_argument, NULL, 'g' },
 		{ "no-floor", no_argument, NULL, 'n' },
+		{ "anomalies", no_argument, NULL, 'a' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -108,6 +110,9 @@ int main(int argc, char **argv)
 			break;
 		case 'n':
 			options.floor = false;
+			break;
+		case 'a':
+			options.anomalies = true;
 			break;
 		case 'j':
 			options.json_only = true;

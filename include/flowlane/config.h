@@ -57,7 +57,8 @@ struct config {
 	uint32_t lanes;
 
 	/* decoding and flows */
-	bool outer; /* stop at the outer IP header of a tunnel */
+	bool populate; /* all memory is taken at the start */
+	bool outer;    /* stop at the outer IP header of a tunnel */
 	bool key_vlan;
 	bool key_tunnel;
 	uint64_t flow_timeout_ns;   /* idle; 0: never */

@@ -114,7 +114,7 @@ static void beacon_count(struct beacon *beacon, uint64_t start_ns)
 		beacon->deviation_ns -= (beacon->deviation_ns - off_ns) / intervals;
 }
 
-const struct beacon *beacons_add(struct beacons *beacons, uint64_t hash, uint64_t start_ns)
+const struct beacon *beacons_add(struct beacons *beacons, uint64_t hash, uint16_t src_port, uint64_t start_ns)
 {
 	const struct beacons_options *options = &beacons->options;
 	struct beacon *beacon = beacons_get(beacons, hash);
@@ -122,6 +122,9 @@ const struct beacon *beacons_add(struct beacons *beacons, uint64_t hash, uint64_
 	/* They come in the order of their ends, not of their starts; and a capture may be followed by an earlier one. */
 	if (start_ns < beacon->last_ns && beacon->last_ns - start_ns < LATE_NS)
 		return NULL;
+	if (src_port && src_port == beacon->src_port)
+		return NULL;
+	beacon->src_port = src_port;
 	if (!beacon->connections || start_ns < beacon->last_ns)
 		beacon_start(beacon, start_ns, 1);
 	else

@@ -23,7 +23,8 @@ struct beacon {
 	uint64_t deviation_ns;
 	uint64_t until_ns;
 	uint32_t connections; /* in a row; 0: none */
-	uint32_t unused[3];
+	uint16_t src_port;    /* of the latest */
+	uint16_t unused[5];
 };
 _Static_assert(sizeof(struct beacon) == 64, "one line");
 
@@ -35,7 +36,8 @@ uint64_t beacons_bytes(uint32_t capacity);
 uint64_t beacons_evicted(const struct beacons *beacons); /* that had begun to be regular: three connections or more */
 
 void beacons_prefetch(const struct beacons *beacons, uint64_t hash);
-/* A connection began at start_ns. The beacon, if it is one and not in its cooldown; else NULL. */
-const struct beacon *beacons_add(struct beacons *beacons, uint64_t hash, uint64_t start_ns);
+/* A connection began at start_ns. src_port: of its source, and the same again is no other connection; 0: always another one. The
+ * beacon, if it is one and not in its cooldown; else NULL. */
+const struct beacon *beacons_add(struct beacons *beacons, uint64_t hash, uint16_t src_port, uint64_t start_ns);
 
 #endif

@@ -226,11 +226,15 @@ static uint64_t hash_beacon(const struct engine *engine, const struct anomaly_ev
 	return hash_service(engine, event->src, event->dst, (uint64_t)event->proto << 16 | event->port);
 }
 
+/* A UDP flow that was silent until it timed out, and goes on, is a connection kept alive: it comes from the same port. */
 void detect_beacon(struct engine *engine, const struct anomaly_event *event, uint64_t start_ns)
 {
-	if (!engine->beacons || is_regular_port(event->port))
+	uint16_t src_port = event->proto == TCP_PROTO ? 0 : event->src_port;
+
+	/* What a host says to itself is nobody's command. */
+	if (!engine->beacons || is_regular_port(event->port) || !memcmp(event->src, event->dst, sizeof(event->src)))
 		return;
-	const struct beacon *beacon = beacons_add(engine->beacons, hash_beacon(engine, event), start_ns);
+	const struct beacon *beacon = beacons_add(engine->beacons, hash_beacon(engine, event), src_port, start_ns);
 	if (!beacon)
 		return;
 	struct alert alert = alert_of(event, ALERT_BEACONING, ALERT_HAS_SRC | ALERT_HAS_DST | ALERT_HAS_PORT);
@@ -275,6 +279,14 @@ static void prefetch_failed(const struct engine *engine, const struct anomaly_ev
 		beacons_prefetch(engine->beacons, hash_beacon(engine, event));
 }
 
+static void prefetch_failed_keys(const struct engine *engine, const struct anomaly_event *event)
+{
+	if (engine->tally[ALERT_HOST_SWEEP])
+		tally_prefetch_key(engine->tally[ALERT_HOST_SWEEP], item_host_sweep(engine, event).key, engine->now_ns);
+	if (attempts_make_scans(engine))
+		tally_prefetch_key(engine->tally[ALERT_PORT_SCAN], item_port_scan(engine, event).key, engine->now_ns);
+}
+
 static void prefetch_failed_elements(const struct engine *engine, const struct anomaly_event *event)
 {
 	struct tally_item item;
@@ -301,6 +313,8 @@ void engine_attempts_failed(void *context, const struct attempt *failed, unsigne
 		prefetch_failed(engine, &events[i]);
 	}
 	for (unsigned i = 0; i < n; i++)
+		prefetch_failed_keys(engine, &events[i]);
+	for (unsigned i = 0; i < n; i++)
 		prefetch_failed_elements(engine, &events[i]);
 	for (unsigned i = 0; i < n; i++) {
 		engine->now_ns = failed[i].now_ns;
@@ -324,12 +338,13 @@ void detect_surge(struct engine *engine, const struct anomaly_event *event)
 		return;
 	if (engine->now_ns - surge->start_ns >= detector->window_ns) {
 		uint64_t pane = engine->now_ns / detector->window_ns;
-		/* The first pane begins somewhere in it: it says nothing. Panes without a flow count as well, up to a few. */
-		for (uint64_t i = surge->pane; surge->pane && i < pane && i < surge->pane + SURGE_EWMA; i++) {
+		/* Of the first pane only a part may have been seen: it says nothing. Panes without a flow count, up to a few. */
+		for (uint64_t i = surge->pane + !surge->whole; surge->pane && i < pane && i < surge->pane + SURGE_EWMA; i++) {
 			double flows = i == surge->pane ? (double)surge->flows : 0;
 			surge->usual = surge->panes ? surge->usual + (flows - surge->usual) / SURGE_EWMA : flows;
 			surge->panes++;
 		}
+		surge->whole = surge->pane != 0;
 		surge->pane = pane;
 		surge->start_ns = pane * detector->window_ns;
 		surge->flows = 0;

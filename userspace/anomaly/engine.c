@@ -31,13 +31,22 @@ static void engine_prefetch(const struct engine *engine, const struct anomaly_ev
 }
 
 /* Second pass: what lies behind that. */
-static void engine_prefetch_behind(const struct engine *engine, const struct anomaly_event *event, const struct tally_item *syn)
+static void engine_prefetch_keys(const struct engine *engine, const struct anomaly_event *event, const struct tally_item *syn)
 {
 	unsigned bits = event->bits;
 
 	if (engine_asks_attempts(engine, bits))
 		attempts_prefetch_slot(engine->attempts, event->flow);
 	if (engine->tally[ALERT_SYN_FLOOD] && bits & EVENT_SYN)
+		tally_prefetch_key(engine->tally[ALERT_SYN_FLOOD], syn->key, engine->now_ns);
+	if (engine->tally[ALERT_UDP_FLOOD] && bits & EVENT_UDP)
+		tally_prefetch_key(engine->tally[ALERT_UDP_FLOOD], item_many(engine, event, true).key, engine->now_ns);
+}
+
+/* Third pass: what keys lead to. */
+static void engine_prefetch_elements(const struct engine *engine, const struct anomaly_event *event, const struct tally_item *syn)
+{
+	if (engine->tally[ALERT_SYN_FLOOD] && event->bits & EVENT_SYN)
 		tally_prefetch_elements(engine->tally[ALERT_SYN_FLOOD], syn);
 }
 
@@ -108,7 +117,9 @@ void engine_run(struct engine *engine, const struct anomaly_event *const *events
 	for (unsigned i = 0; i < n; i++)
 		engine_prefetch(engine, events[i], &syns[i]);
 	for (unsigned i = 0; i < n; i++)
-		engine_prefetch_behind(engine, events[i], &syns[i]);
+		engine_prefetch_keys(engine, events[i], &syns[i]);
+	for (unsigned i = 0; i < n; i++)
+		engine_prefetch_elements(engine, events[i], &syns[i]);
 	for (unsigned i = 0; i < n; i++)
 		engine_event(engine, events[i], &syns[i]);
 }

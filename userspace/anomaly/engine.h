@@ -17,7 +17,8 @@ typedef void alerts_fn(void *context, const struct alert *alerts, unsigned n);
 
 /* New flows of the whole link against their own past. */
 struct surge {
-	uint64_t pane;
+	uint64_t pane;     /* 0: nothing seen yet */
+	bool whole;        /* the pane is not the first one seen */
 	uint64_t start_ns; /* of the pane */
 	uint64_t flows;    /* in it */
 	uint64_t until_ns;

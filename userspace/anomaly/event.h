@@ -43,7 +43,7 @@ struct anomaly_event {
 	uint16_t bits;            /* enum event_bit */
 	uint8_t ip_version;
 	uint8_t proto;
-	uint8_t unused[2];
+	uint16_t src_port;
 };
 _Static_assert(sizeof(struct anomaly_event) == 80, "no hidden padding");
 

@@ -2,7 +2,7 @@
  * What happened to a key within a sliding window: amounts, and how many different elements. One per detector; the key is a hash of
  * what the detector watches (a destination and port, a source ...), the elements are what it counts the differences of.
  *
- *   sets of 4 keys (64 B each) ─▶ entries of the log, oldest first ─▶ ...
+ *   sets of 4 keys (256 B) ─▶ entries of the log, oldest first ─▶ ...
  *                                    │
  *   element heads ─▶ the latest entry of each (key, element)
  *
@@ -12,9 +12,9 @@
  * than the window. Beyond that the key gets a sketch: amounts in 16 panes of the window, elements in HyperLogLogs, one for each
  * four panes. Each addition costs O(1): entries leave once, chains are as long as hash chains are.
  *
- * All memory is reserved at creation. When a set has no more room, its weakest key - most often the newcomer - gives way; when the log is full, the oldest entry.
- * Both are counted if they could still have mattered. Where everything lies follows from hashes, so that a caller with many items
- * can ask for all of it before it adds the first. One thread.
+ * All memory is reserved at creation. When a set has no more room, its weakest key - most often the newcomer - gives way; when the
+ * log is full, the oldest entry. Both are counted if they could still have mattered. Where everything lies follows from hashes, so
+ * that a caller with many items can ask for all of it before it adds the first. One thread.
  */
 #ifndef FLOWLANE_TALLY_H
 #define FLOWLANE_TALLY_H
@@ -33,18 +33,16 @@ struct tally_options {
 };
 
 struct tally_key {
-	uint64_t hash;
-	uint64_t until_ns; /* of the cooldown */
-	uint64_t last_ns;
+	uint64_t until_ns;    /* of the cooldown */
 	uint64_t sum[2];      /* within the window */
 	uint32_t distinct[2]; /* the same */
 
-	/* private to tally.c */
+	/* private to tally*.c */
 	uint32_t head, tail;
 	uint32_t entries;
 	uint32_t generation; /* of the key in this place: entries of others before it are orphans */
 };
-_Static_assert(sizeof(struct tally_key) == 64, "one line");
+_Static_assert(sizeof(struct tally_key) == 48, "no hidden padding");
 
 struct tally_loss {
 	uint64_t keys_evicted;    /* that still had something in the window, or found no room among such */
@@ -66,8 +64,9 @@ void tally_destroy(struct tally *tally);                                     /* 
 uint64_t tally_bytes(const struct tally_options *options);
 const struct tally_loss *tally_loss(const struct tally *tally);
 
-/* Asks for the memory that tally_add() will touch: first the key's, then, when that has come, the elements'. */
+/* Asks for the memory that tally_add() will touch: first the set's, when that has come the key's, and then the elements'. */
 void tally_prefetch(const struct tally *tally, uint64_t key);
+void tally_prefetch_key(const struct tally *tally, uint64_t key, uint64_t now_ns);
 void tally_prefetch_elements(const struct tally *tally, const struct tally_item *item);
 
 /* Adds, at now_ns, which never goes backwards between two calls of tally_forget(). The key as it is then; NULL: it is in its

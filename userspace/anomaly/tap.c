@@ -64,6 +64,7 @@ static inline void event_write(struct anomaly_event *event, const struct packet 
 	event->rtt_ticks = 0;
 	event->retransmissions = 0;
 	event->port = b ? key->a_port : key->b_port;
+	event->src_port = b ? key->b_port : key->a_port;
 	event->ip_version = key->ip_version;
 	event->proto = key->proto;
 	memcpy(event->src, b ? key->b_ip : key->a_ip, sizeof(event->src));
@@ -110,6 +111,7 @@ static void note_path(
 	memcpy(event.src, server ? key->a_ip : key->b_ip, sizeof(event.src));
 	memcpy(event.dst, server ? key->b_ip : key->a_ip, sizeof(event.dst));
 	event.port = server ? key->b_port : key->a_port;
+	event.src_port = server ? key->a_port : key->b_port;
 	event.bits = (uint16_t)bits;
 	event.packets = packets;
 	event.bytes = bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;

@@ -1,9 +1,31 @@
 #include "arena.h"
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/mman.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
+
+static bool back_all;
+
+void arena_back_all(void)
+{
+	back_all = true;
+}
+
+uint64_t arena_available(void)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	unsigned long long kib = 0;
+	char line[128];
+
+	while (file && fgets(line, sizeof(line), file) && sscanf(line, "MemAvailable: %llu", &kib) != 1)
+		;
+	if (file)
+		fclose(file);
+	return kib ? kib * 1024 : UINT64_MAX;
+}
 
 static size_t arena_round(size_t bytes)
 {
@@ -24,6 +46,8 @@ void *arena_map(size_t bytes)
 	munmap(start + size, (size_t)(raw + size + HUGE_PAGE - (start + size)));
 	/* Transparent huge pages rather than MAP_HUGETLB: these need no administrator, and a small capture touches little. */
 	madvise(start, size, MADV_HUGEPAGE);
+	if (back_all)
+		arena_populate(start, size);
 	return start;
 }
 

@@ -8,7 +8,12 @@
 #define FLOWLANE_ARENA_H
 
 #include <stddef.h>
+#include <stdint.h>
 
+/* --populate: from now on each area is backed with memory when it is made, so that none is taken under attack. Before threads. */
+void arena_back_all(void);
+/* Bytes that the kernel says can be had without swapping; UINT64_MAX: it does not say. */
+uint64_t arena_available(void);
 /* 2 MiB-aligned, zeroed; NULL with errno set. */
 void *arena_map(size_t bytes);
 /* Live: backs the first `bytes` of an area with memory now, for clearing a huge page takes a millisecond, in which a thousand packets

@@ -110,6 +110,8 @@ const struct option_spec option_table[] = {
 	{ .group = "Flows", .name = "max-flows", .kind = OPTION_NUMBER, .argument = "N", .unit = "flows",
 	  IN("flow", "max_flows"), SETS(max_flows), .fallback = "4194304", RANGE(1, 1ULL << 29),
 	  .help = "most flows at a time; when full, a half-open, closed or silent one leaves; 64k, 4M, 4Mi work" },
+	{ .group = "Flows", .name = "populate", .kind = OPTION_FLAG, IN("flow", "populate"), SETS(populate),
+	  .help = "take all memory that flows and detectors may need at the start, rather than when it is first used" },
 	{ .group = "Flows", .name = "outer", .kind = OPTION_FLAG, IN("flow", "outer"), SETS(outer),
 	  .help = "take the outer IP header of a tunnel, not the innermost" },
 	{ .group = "Flows", .name = "key-vlan", .kind = OPTION_FLAG, IN("flow", "key_vlan"), SETS(key_vlan),

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arena.h"
 #include "lanes_internal.h"
 #include "log.h"
 #include "pcap_source.h"
@@ -58,6 +59,26 @@ static void lanes_alerts(void *context, const struct alert *alerts, unsigned n)
 		if (lanes->outputs[i].ops->alerts)
 			lanes->outputs[i].ops->alerts(lanes->outputs[i].output, alerts, n);
 	}
+}
+
+/* --populate. What lanes make from here on is backed with memory at once. */
+static int lanes_populate(const struct lanes *lanes)
+{
+	struct lanes_sizes sizes;
+
+	if (!lanes->config->populate)
+		return 0;
+	lanes_sizes(lanes->config, lanes->count, &sizes);
+	uint64_t needed = sizes.table_bytes + sizes.slab_bytes + sizes.timer_bytes + sizes.ways_bytes + sizes.anomaly_bytes;
+	uint64_t available = arena_available();
+	if (needed > available) {
+		log_error("--populate: the tables take %llu MiB, and %llu MiB are available; lower --max-flows%s",
+			(unsigned long long)needed >> 20, (unsigned long long)available >> 20,
+			lanes->config->anomalies ? " or --anomaly-keys" : "");
+		return -ENOMEM;
+	}
+	arena_back_all();
+	return 0;
 }
 
 static int lanes_open_anomaly(struct lanes *lanes)
@@ -179,6 +200,8 @@ int lanes_open(const struct config *config, struct lanes **result)
 		goto fail;
 	const struct source_info *info = &lanes->lane[0].source->info;
 	err = lanes_select(lanes);
+	if (!err)
+		err = lanes_populate(lanes);
 	if (!err)
 		err = lanes_open_anomaly(lanes);
 	if (err)
