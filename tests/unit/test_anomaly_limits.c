@@ -126,14 +126,20 @@ static struct config case_config(const struct detector_case *this, uint32_t n)
 	return config;
 }
 
-/* On all numbers of lanes: exactly these times behind T0. The trace is freed. */
+/* On one, two and four lanes: exactly these times behind T0. The trace is freed. */
 static void alerts_at(const struct detector_case *this, struct trace *trace, uint32_t n, const uint64_t *times_ns, unsigned count)
 {
+	static const struct rig_options more[] = { { 2, 0, 0 }, { 4, 7, 0 } };
 	struct config config = case_config(this, n);
-	struct alert_log log;
+	struct alert_log log, other;
 	unsigned got = 0;
 
-	alert_log_all(&log, trace, &config);
+	alert_log_get(&log, trace, &config, &(struct rig_options){ 1, 64, 0 });
+	for (unsigned i = 0; i < ROWS(more); i++) {
+		alert_log_get(&other, trace, &config, &more[i]);
+		assert_string_equal(other.text, log.text);
+		free(other.text);
+	}
 	for (const char *line = log.text; *line; line = strchr(line, '\n') + 1, got++) {
 		unsigned long long secs, ns;
 		assert_int_equal(sscanf(line, "%llu.%llu", &secs, &ns), 2);
