@@ -21,7 +21,7 @@
 /* No capture tool writes longer packets, and libpcap takes a longer one for damage, too. */
 #define PCAP_CAP_LEN_MAX 262144u
 
-#define PCAP_LINK_MASK 0xffffu /* of pcap_file_header.network; above it: FCS length and reserved bits */
+#define PCAP_LINK_MASK 0x03ffffffu /* of pcap_file_header.network, 16 bits, and those that must be 0; above: FCS length */
 
 struct pcap_file_header {
 	uint32_t magic;

@@ -85,6 +85,7 @@ static void open__link_types__read_or_named(void **state)
 		{ "null", 0, LINK_NULL, "" },
 		{ "ethernet", 1, LINK_ETHERNET, "" },
 		{ "ethernet with FCS length", 0x24000001, LINK_ETHERNET, "" },
+		{ "reserved bits", 0x00300001, -1, "has link type 3145729 (unknown)" },
 		{ "raw 12", 12, LINK_RAW, "" },
 		{ "raw 14", 14, LINK_RAW, "" },
 		{ "raw", 101, LINK_RAW, "" },
