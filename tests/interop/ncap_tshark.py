@@ -135,7 +135,7 @@ LISTS = {
 }
 
 CARRIERS = frozenset(
-    "eth ethertype vlan ieee8021ad llc mpls pwethheuristic pwethcw pwethnocw pppoes ppp gre erspan vxlan geneve gtp teredo sll null "
+    "eth ethertype vlan ieee8021ad ieee8021ah llc mpls pwethheuristic pwethcw pwethnocw pppoes ppp gre erspan vxlan geneve gtp teredo sll null "
     "loop raw ip ipv6 ipv6.hopopts ipv6.routing ipv6.dstopts ipv6.fraghdr mipv6 ah udp".split()
 )
 LINKS = frozenset("eth sll null loop raw ip ipv6".split())

@@ -169,12 +169,11 @@ static void gre_eoip(struct packet_builder *b, const struct ends *e)
 	inner_ethernet(b, e);
 }
 
-/* With a checksum it is somebody else's. */
+/* A checksum is announced, so that what looks like EoIP stands in the wrong place. */
 static void gre_eoip_checksum(struct packet_builder *b, const struct ends *e)
 {
-	gre(b, 0xa001, 0x6400);
-	pb_be32(b, 0);
-	inner_ethernet(b, e);
+	gre_eoip(b, e);
+	b->bytes[34] |= 0x80; /* flags: behind Ethernet and IPv4 */
 }
 
 static void gre_wccp(struct packet_builder *b, const struct ends *e)

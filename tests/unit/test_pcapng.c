@@ -70,6 +70,8 @@ static void rx_batch__each_time_resolution__nanoseconds(void **state)
 		{ "2^-63 s", 0x80 | 63, (UINT64_C(1) << 63) + (UINT64_C(1) << 62), UINT64_C(1500000000), true },
 		{ "us, last of 64 bits of ns", 6, UINT64_MAX / 1000, UINT64_MAX / 1000 * 1000, false },
 		{ "us, beyond them", 6, (UINT64_C(1102) << 32) * 1000000 + 1177611630539464, UINT64_C(1177611630539464000), false },
+		{ "us, beyond them, after 2038", 6, (UINT64_C(1102) << 32) * 1000000 + 3000000000000000,
+			UINT64_C(3000000000000000000), false },
 		{ "s, beyond them", 0x80, (UINT64_C(5) << 32) + 1700000000, UINT64_C(1700000000000000000), false },
 		{ "2^-127 s", 0xff, UINT64_MAX, 0, true },
 	};
