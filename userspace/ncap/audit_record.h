@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "ncap_walk.h"
 #include "scratch.h"
@@ -104,6 +105,13 @@ void record_mac(char text[RECORD_MAC_BYTES + 1], const uint8_t mac[6]);
 static inline const struct ncap_ip *record_ip(const struct encoder *encoder, const struct ncap_layer *layer)
 {
 	return layer->ip == NCAP_NO_IP ? NULL : &encoder->walk->ips[layer->ip];
+}
+
+/* Field 1, with which each record begins. */
+static inline uint8_t *record_stamp(const struct encoder *encoder, uint8_t *out)
+{
+	memcpy(out, encoder->stamp, sizeof(encoder->stamp));
+	return out + encoder->stamp_bytes;
 }
 
 typedef uint8_t *record_fn(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out);

@@ -1,19 +1,13 @@
 #include "profile_record.h"
 
 #include "audit.pb-c.h"
-#include "text.h"
 #include "wire.h"
 
 #include "poison.h"
 
-static char *address_text(struct scratch *scratch, const uint8_t *key)
+static char *key_address(struct scratch *scratch, const uint8_t *key)
 {
-	char *text = scratch_take(scratch, TEXT_IPV6_MAX + 1);
-
-	if (!text)
-		return (char *)protobuf_c_empty_string;
-	*(key[0] == 4 ? text_ipv4(text, key + 8) : text_ipv6(text, key + 8)) = 0;
-	return text;
+	return scratch_address(scratch, key + 8, key[0] != 4);
 }
 
 static size_t ports_list(struct scratch *scratch, const struct table *items, const struct item_list *list, Types__Port ***ports)
@@ -48,7 +42,7 @@ static size_t addresses_list(struct scratch *scratch, const struct table *items,
 	*texts = scratch_take(scratch, list->count * sizeof(**texts));
 	for (uint32_t at = list->first; *texts && at;) {
 		const struct item *item = (const struct item *)table_at(items, at - 1);
-		(*texts)[n++] = address_text(scratch, item->head.key + 8);
+		(*texts)[n++] = key_address(scratch, item->head.key + 8);
 		at = item->head.next_item;
 	}
 	return n;
@@ -138,7 +132,7 @@ static uint8_t *address_record(
 	const struct item_list *lists = profile->lists;
 	Types__IPProfile message = TYPES__IPPROFILE__INIT;
 
-	message.addr = address_text(scratch, profile->key);
+	message.addr = key_address(scratch, profile->key);
 	message.numpackets = (int64_t)profile->packets;
 	message.bytes = profile->bytes;
 	message.timestampfirst = (int64_t)profile->first_ns;

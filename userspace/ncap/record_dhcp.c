@@ -72,16 +72,6 @@ static char *fingerprint(struct scratch *scratch, const uint8_t *bytes, uint32_t
 	return text;
 }
 
-static char *address_text(struct scratch *scratch, const uint8_t *address)
-{
-	char *text = scratch_take(scratch, TEXT_IPV4_MAX + 1);
-
-	if (!text)
-		return (char *)protobuf_c_empty_string;
-	*text_ipv4(text, address) = 0;
-	return text;
-}
-
 /* Trailing zeros are to be deleted (RFC 2132, section 2). */
 static char *option_text(struct scratch *scratch, const uint8_t *bytes, uint32_t n)
 {
@@ -140,10 +130,10 @@ uint8_t *record_dhcpv4(struct encoder *encoder, const struct ncap_layer *layer, 
 	message.xid = load_be32(dhcp + 4);
 	message.secs = load_be16(dhcp + 8);
 	message.flags = load_be16(dhcp + 10);
-	message.clientip = address_text(scratch, dhcp + 12);
-	message.yourclientip = address_text(scratch, dhcp + 16);
-	message.nextserverip = address_text(scratch, dhcp + 20);
-	message.relayagentip = address_text(scratch, dhcp + 24);
+	message.clientip = scratch_address(scratch, dhcp + 12, false);
+	message.yourclientip = scratch_address(scratch, dhcp + 16, false);
+	message.nextserverip = scratch_address(scratch, dhcp + 20, false);
+	message.relayagentip = scratch_address(scratch, dhcp + 24, false);
 	message.clienthwaddr = hex_text(scratch, dhcp + 28, dhcp[2] < 16 ? dhcp[2] : 16, ":");
 	message.servername = fixed_name(dhcp + 44, 64);
 	message.file = fixed_name(dhcp + 108, 128);

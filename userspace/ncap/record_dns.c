@@ -5,7 +5,6 @@
 #include "audit.pb-c.h"
 #include "bytes.h"
 #include "audit_record.h"
-#include "text.h"
 
 #include "poison.h"
 
@@ -114,16 +113,6 @@ static size_t questions_read(struct dns *dns, unsigned count, Types__DNSQuestion
 
 /* ---- resource records ---------------------------------------------------------------------------------------------- */
 
-static char *address_text(struct dns *dns, const uint8_t *address, bool v6)
-{
-	char *text = scratch_take(dns->scratch, TEXT_IPV6_MAX + 1);
-
-	if (!text)
-		return (char *)protobuf_c_empty_string;
-	*(v6 ? text_ipv6(text, address) : text_ipv4(text, address)) = 0;
-	return text;
-}
-
 /* An address, and the name of the record that has it. */
 static void answer_found(struct dns *dns, const char *name, const uint8_t *address, uint8_t version)
 {
@@ -210,13 +199,13 @@ static void rdata_read(struct dns *dns, Types__DNSResourceRecord *record, uint32
 	case RR_A:
 		if (bytes != 4)
 			break;
-		record->ip = address_text(dns, dns->data + at, false);
+		record->ip = scratch_address(dns->scratch, dns->data + at, false);
 		answer_found(dns, record->name, dns->data + at, 4);
 		break;
 	case RR_AAAA:
 		if (bytes != 16)
 			break;
-		record->ip = address_text(dns, dns->data + at, true);
+		record->ip = scratch_address(dns->scratch, dns->data + at, true);
 		answer_found(dns, record->name, dns->data + at, 6);
 		break;
 	case RR_NS:

@@ -2,19 +2,8 @@
 #include "audit.pb-c.h"
 #include "bytes.h"
 #include "audit_record.h"
-#include "text.h"
 
 #include "poison.h"
-
-static char *address_text(struct encoder *encoder, const uint8_t *address, bool v6)
-{
-	char *text = scratch_take(&encoder->scratch, TEXT_IPV6_MAX + 1);
-
-	if (!text)
-		return (char *)protobuf_c_empty_string;
-	*(v6 ? text_ipv6(text, address) : text_ipv4(text, address)) = 0;
-	return text;
-}
 
 uint8_t *record_icmpv4(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
@@ -76,7 +65,7 @@ uint8_t *record_icmpv6_neighbor(struct encoder *encoder, const struct ncap_layer
 	Types__ICMPv6NeighborAdvertisement advertisement = TYPES__ICMPV6_NEIGHBOR_ADVERTISEMENT__INIT;
 	Types__ICMPv6Option **options;
 	size_t n = neighbor_options(encoder, at + 20, data + layer->end, &options);
-	char *target = address_text(encoder, at + 4, true);
+	char *target = scratch_address(&encoder->scratch, at + 4, true);
 
 	if (layer->type == NCAP_ICMPV6_SOLICITATION) {
 		solicitation.targetaddress = target;
@@ -111,7 +100,7 @@ static size_t igmp_sources(struct encoder *encoder, const uint8_t *at, const uin
 
 	*list = sources;
 	for (size_t i = 0; sources && i < count; i++)
-		sources[i] = address_text(encoder, at + 4 * i, false);
+		sources[i] = scratch_address(&encoder->scratch, at + 4 * i, false);
 	return sources ? count : 0;
 }
 
@@ -129,7 +118,7 @@ static void igmp_records(struct encoder *encoder, const uint8_t *at, const uint8
 		record->type = at[0];
 		record->auxdatalen = at[1];
 		record->numberofsources = load_be16(at + 2);
-		record->multicastaddress = address_text(encoder, at + 4, false);
+		record->multicastaddress = scratch_address(&encoder->scratch, at + 4, false);
 		record->n_sourceaddresses =
 			igmp_sources(encoder, at + 8, end, (unsigned)record->numberofsources, &record->sourceaddresses);
 		message->grouprecords[message->n_grouprecords++] = record;
@@ -171,7 +160,7 @@ uint8_t *record_igmp(struct encoder *encoder, const struct ncap_layer *layer, ui
 		return record_pack(encoder, NCAP_IGMP, &message.base, record_ip(encoder, layer), out);
 	}
 	message.maxresponsetime = igmp_code(igmp[1]) * (NS_PER_S / 10);
-	message.groupaddress = address_text(encoder, igmp + 4, false);
+	message.groupaddress = scratch_address(&encoder->scratch, igmp + 4, false);
 	if (igmp[0] == IGMP_QUERY && message.version == 3) {
 		message.supressrouterprocessing = igmp[8] >> 3 & 1;
 		message.robustnessvalue = igmp[8] & 7;

@@ -28,8 +28,7 @@ uint8_t *record_ethernet(struct encoder *encoder, const struct ncap_layer *layer
 	bool tagged = frame->vlan_tpid && layer->off == 0;
 	uint32_t type = tagged ? frame->vlan_tpid : load_be16(header + 12), bytes = layer->end - layer->off - ETHERNET_BYTES;
 
-	memcpy(out, encoder->stamp, sizeof(encoder->stamp));
-	out += encoder->stamp_bytes;
+	out = record_stamp(encoder, out);
 	out = mac_field(out, 2, header + 6);
 	out = mac_field(out, 3, header);
 	out = wire_u16(out, 4, (uint16_t)(type < TYPE_MIN ? 0 : type));
@@ -101,8 +100,7 @@ uint8_t *record_arp(struct encoder *encoder, const struct ncap_layer *layer, uin
 {
 	const uint8_t *arp = encoder->walk->frame->data + layer->off, *at = arp + 8;
 
-	memcpy(out, encoder->stamp, sizeof(encoder->stamp));
-	out += encoder->stamp_bytes;
+	out = record_stamp(encoder, out);
 	out = wire_u64(out, 2, load_be16(arp));
 	out = wire_u64(out, 3, load_be16(arp + 2));
 	out = wire_u64(out, 4, arp[4]);

@@ -63,8 +63,7 @@ uint8_t *record_ipv4(struct encoder *encoder, const struct ncap_layer *layer, ui
 	uint32_t total = load_be16(header + 2);
 
 	ncap_ip_texts(ip);
-	memcpy(out, encoder->stamp, sizeof(encoder->stamp));
-	out += encoder->stamp_bytes;
+	out = record_stamp(encoder, out);
 	out = wire_u64(out, 2, 4);
 	out = wire_u64(out, 3, header[0] & 0xf);
 	out = wire_u64(out, 4, header[1]);
@@ -104,8 +103,7 @@ uint8_t *record_ipv6(struct encoder *encoder, const struct ncap_layer *layer, ui
 	uint32_t bytes = layer->end - layer->off - payload;
 
 	ncap_ip_texts(ip);
-	memcpy(out, encoder->stamp, sizeof(encoder->stamp));
-	out += encoder->stamp_bytes;
+	out = record_stamp(encoder, out);
 	out = wire_u64(out, 2, 6);
 	out = wire_u64(out, 3, first >> 20 & 0xff);
 	out = wire_u32(out, 4, first & 0xfffff);

@@ -78,8 +78,7 @@ uint8_t *record_tcp(struct encoder *encoder, const struct ncap_layer *layer, uin
 	uint32_t header = layer->header < captured ? layer->header : captured;
 
 	ncap_ip_texts(ip);
-	memcpy(out, encoder->stamp, sizeof(encoder->stamp));
-	out += encoder->stamp_bytes;
+	out = record_stamp(encoder, out);
 	out = wire_u16(out, 2, load_be16(tcp));
 	out = wire_u16(out, 3, load_be16(tcp + 2));
 	out = wire_u32(out, 4, load_be32(tcp + 4));
@@ -113,8 +112,7 @@ uint8_t *record_udp(struct encoder *encoder, const struct ncap_layer *layer, uin
 	uint32_t bytes = layer->end - layer->off - UDP_BYTES;
 
 	ncap_ip_texts(ip);
-	memcpy(out, encoder->stamp, sizeof(encoder->stamp));
-	out += encoder->stamp_bytes;
+	out = record_stamp(encoder, out);
 	out = wire_u16(out, 2, load_be16(udp));
 	out = wire_u16(out, 3, load_be16(udp + 2));
 	out = wire_u16(out, 4, load_be16(udp + 4));

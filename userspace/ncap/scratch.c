@@ -1,12 +1,14 @@
 #include "scratch.h"
 
+#include "text.h"
 #include "utf8.h"
 
 #include "poison.h"
 
+static char none[1];
+
 char *scratch_text(struct scratch *scratch, const void *bytes, size_t n)
 {
-	static char none[1];
 	const uint8_t *from = bytes;
 	char *text = scratch_take(scratch, n * 3 + 1), *out = text;
 
@@ -26,5 +28,15 @@ char *scratch_text(struct scratch *scratch, const void *bytes, size_t n)
 	}
 	*out++ = 0;
 	scratch->used -= n * 3 + 1 - (size_t)(out - text);
+	return text;
+}
+
+char *scratch_address(struct scratch *scratch, const uint8_t *address, bool v6)
+{
+	char *text = scratch_take(scratch, TEXT_IPV6_MAX + 1);
+
+	if (!text)
+		return none;
+	*(v6 ? text_ipv6(text, address) : text_ipv4(text, address)) = 0;
 	return text;
 }

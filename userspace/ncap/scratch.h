@@ -5,6 +5,7 @@
 #ifndef FLOWLANE_NCAP_SCRATCH_H
 #define FLOWLANE_NCAP_SCRATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -30,5 +31,8 @@ static inline void *scratch_take(struct scratch *scratch, size_t bytes)
 /* A text that every reader of protocol buffers takes: what is no UTF-8 becomes U+FFFD, byte by byte, and so does a zero byte, which
  * would end the text. "" if there is no room. Returns a text with a zero at its end. */
 char *scratch_text(struct scratch *scratch, const void *bytes, size_t n);
+
+/* An address of 4 or 16 bytes; "" if there is no room. */
+char *scratch_address(struct scratch *scratch, const uint8_t *address, bool v6);
 
 #endif
