@@ -75,6 +75,12 @@ class Usage(CliTest):
                     self.assert_one_line(err, part)
                     self.assert_one_line(err, where)
 
+    def test_populate__more_than_there_is__says_what_to_lower(self):
+        self.write("a.pcap", pcap([udp(1)]))
+        _, err = self.run_it("-r", "a.pcap", "--populate", "--max-flows", "536870912", "--export-json", "x", code=2)
+        self.assert_one_line(err, "--populate: the tables take ", " MiB are available; lower --max-flows")
+        self.assertEqual(os.listdir(self.folder), ["a.pcap"])
+
     def test_alerts_without_detectors__says_what_to_add(self):
         self.write("a.pcap", pcap([udp(1)]))
         _, err = self.run_it("-r", "a.pcap", "--alerts-jsonl", "x", code=1)

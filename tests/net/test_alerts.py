@@ -36,8 +36,8 @@ class Alerts(lab.Lab):
             self.assertEqual([(record["Name"], record["Description"]) for record in map(json.loads, dump.text(dump.out).splitlines())],
                              [(alert["kind"], alert["description"]) for alert in map(json.loads, self.read("live.jsonl").splitlines())])
 
-    def test_one_lane(self):
-        self.check()
+    def test_one_lane__all_memory_at_the_start(self):
+        self.check("--populate", "--max-flows", "64k")
 
     def test_four_lanes(self):
         self.check("--fanout", 4)

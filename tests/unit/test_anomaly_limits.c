@@ -194,6 +194,18 @@ static void cooldown__things_go_on__ten_more_behind_each(void **state)
 	}
 }
 
+/* The cooldown begins with the alert itself: what comes at the very same time does not count. */
+static void cooldown__all_at_once__one_alert(void **state)
+{
+	(void)state;
+	for (unsigned k = 0; k < ROWS(cases); k++) {
+		struct trace trace = { 0 };
+		for (unsigned i = 0; i < 35; i++)
+			cases[k].add(&trace, T0, i);
+		alerts_at(&cases[k], &trace, 10, &(uint64_t){ 0 }, 1);
+	}
+}
+
 /* Answers of ten times the bytes that were asked for, and of a byte less than that. */
 static void ratio__ten_times_and_a_byte_less__alert_and_nothing(void **state)
 {
@@ -324,6 +336,7 @@ int main(void)
 		cmocka_unit_test(threshold__one_less_and_just_that_many__nothing_and_one_alert),
 		cmocka_unit_test(window__exactly_as_old_and_a_nanosecond_older__counts_and_does_not),
 		cmocka_unit_test(cooldown__things_go_on__ten_more_behind_each),
+		cmocka_unit_test(cooldown__all_at_once__one_alert),
 		cmocka_unit_test(ratio__ten_times_and_a_byte_less__alert_and_nothing),
 		cmocka_unit_test(new_flow_surge__at_each_limit__alert_or_nothing),
 		cmocka_unit_test(brute_force__what_is_short__to_the_byte_and_the_nanosecond),

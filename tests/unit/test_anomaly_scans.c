@@ -269,7 +269,7 @@ static void port_scan__answer_comes_within_the_grace_time_only__counts_or_not(vo
 	static const struct {
 		uint64_t after_ns;
 		unsigned alerts;
-	} cases[] = { { 2900 * MS, 0 }, { 3200 * MS, 1 } };
+	} cases[] = { { 2900 * MS, 0 }, { 3000 * MS, 0 }, { 3000 * MS + 1, 1 }, { 3200 * MS, 1 } };
 
 	(void)state;
 	for (unsigned k = 0; k < ROWS(cases); k++) {

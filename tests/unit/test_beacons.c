@@ -42,7 +42,7 @@ static void row__at_each_limit__is_one_or_not(void **state)
 	assert_int_equal(first_alert(20, 600 * SEC / 9, 600 * SEC / 9), 11);
 	/* The jitter: at most 10 % away from the mean, on average. */
 	assert_true(first_alert(21, 109 * SEC, 91 * SEC) > 0);
-	assert_int_equal(first_alert(21, 113 * SEC, 87 * SEC), 0);
+	assert_int_equal(first_alert(21, 111 * SEC, 89 * SEC), 0);
 	/* The shortest interval. */
 	assert_true(first_alert(400, 2 * SEC, 2 * SEC) > 0);
 	assert_int_equal(first_alert(400, 2 * SEC - 1, 2 * SEC - 1), 0);
