@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
@@ -63,6 +64,12 @@ void arena_populate(void *area, size_t bytes)
 		return;
 	for (size_t at = 0; at < bytes; at += 4096) /* older kernels: touch each page; nobody else has the area yet */
 		bytes_at[at] = 0;
+}
+
+void arena_clear(void *area, size_t bytes)
+{
+	if (madvise(area, arena_round(bytes), MADV_DONTNEED) < 0)
+		memset(area, 0, bytes); /* locked memory is not given back */
 }
 
 void arena_unmap(void *area, size_t bytes)

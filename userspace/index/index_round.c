@@ -1,7 +1,7 @@
 /* Flows leave the table of an index, in the order of their keys. */
 #include <errno.h>
-#include <stdlib.h>
 
+#include "arena.h"
 #include "index_table_internal.h"
 
 static inline void round_take(struct index_table *table, uint32_t cell, bool all)
@@ -26,10 +26,18 @@ static void round_gather(struct index_table *table, bool all)
 	}
 }
 
+static void round_free(struct index_table *table)
+{
+	arena_unmap(table->round, table->round_room);
+	table->round = NULL;
+	table->round_count = 0;
+}
+
 int64_t index_round_begin(struct index_table *table, bool all)
 {
 	table->round_count = 0;
-	table->round = malloc((table->flows ? table->flows : 1) * sizeof(*table->round));
+	table->round_room = table->flows * sizeof(*table->round);
+	table->round = arena_map(table->round_room); /* of two million flows 48 MB: touched in huge pages */
 	if (!table->round)
 		return -ENOMEM;
 	round_gather(table, all);
@@ -37,8 +45,7 @@ int64_t index_round_begin(struct index_table *table, bool all)
 	for (uint64_t i = 0; !all && i < table->round_count; i++)
 		table->round_packets += table->cells[table->round[i].cell].flow.packets;
 	if (index_sort(table, table->round, table->round_count)) {
-		free(table->round);
-		table->round = NULL;
+		round_free(table);
 		return -ENOMEM;
 	}
 	return (int64_t)table->round_count;
@@ -129,7 +136,7 @@ static void slot_clear(struct index_table *table, struct slot *slot)
 static void table_clear(struct index_table *table)
 {
 	if (table->flows > table->slots_mask / 64) {
-		memset(table->slots, 0, ((size_t)table->slots_mask + 1) * sizeof(*table->slots));
+		arena_clear(table->slots, ((size_t)table->slots_mask + 1) * sizeof(*table->slots));
 	} else {
 		for (uint32_t cell = table->first_flow; cell != CELL_NONE; cell = table->cells[cell].flow.next_flow) {
 			uint32_t at = (uint32_t)index_table_hash(&table->cells[cell].flow.key) & table->slots_mask;
@@ -172,7 +179,5 @@ void index_round_end(struct index_table *table)
 		table_clear(table);
 	else
 		flows_remove(table);
-	free(table->round);
-	table->round = NULL;
-	table->round_count = 0;
+	round_free(table);
 }

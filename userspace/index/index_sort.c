@@ -4,8 +4,8 @@
  * matters of IPv4. Only keys that are equal in it (of IPv6) are looked up, for the next 16.
  */
 #include <errno.h>
-#include <stdlib.h>
 
+#include "arena.h"
 #include "index_table_internal.h"
 
 #define WINDOW 16 /* bytes: high and low */
@@ -102,7 +102,7 @@ int index_sort(const struct index_table *table, struct round_key *keys, uint64_t
 
 	if (count < 2)
 		return 0;
-	sort.other = malloc(count * sizeof(*sort.other));
+	sort.other = arena_map(count * sizeof(*sort.other));
 	if (!sort.other)
 		return -ENOMEM;
 	for (unsigned i = 0; i < sizeof(table->varying); i++) {
@@ -111,6 +111,6 @@ int index_sort(const struct index_table *table, struct round_key *keys, uint64_t
 	}
 	windows_make(&sort, keys, count, 0);
 	keys_sort(&sort, keys, count, 0);
-	free(sort.other);
+	arena_unmap(sort.other, count * sizeof(*sort.other));
 	return 0;
 }

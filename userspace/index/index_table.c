@@ -40,7 +40,7 @@ void index_table_destroy(struct index_table *table)
 		return;
 	arena_unmap(table->cells, (size_t)table->cells_count * CELL_BYTES);
 	arena_unmap(table->slots, ((size_t)table->slots_mask + 1) * sizeof(*table->slots));
-	free(table->round);
+	arena_unmap(table->round, table->round_room);
 	free(table);
 }
 

@@ -64,7 +64,8 @@ struct index_table {
 	uint64_t any_key[KEY_WORDS]; /* of one flow */
 	uint64_t varying[KEY_WORDS]; /* bits that are not the same in all keys; more may be set */
 
-	struct round_key *round;
+	struct round_key *round; /* of an arena of round_room bytes */
+	size_t round_room;
 	uint64_t round_count, round_packets;
 };
 
