@@ -359,7 +359,8 @@ class _Flow:
         self.items = []
 
     def add(self, number, packet, seen, idle_ms, active_ms):
-        ms = packet.ts_ns % 2**64 // 10**6  # flowlane's nanoseconds have 64 bits; some made-up times have more
+        # flowlane's nanoseconds have 64 bits; of made-up times that have more, the lower 32 bits of the seconds count, as in a pcap file.
+        ms = (packet.ts_ns if packet.ts_ns < 2**64 else packet.ts_ns % (10**9 << 32)) // 10**6
         if self.first is None:
             self.first = self.last = self.piece = ms
             self.blocks = 1

@@ -12,6 +12,7 @@
 
 #define BLOCK_BYTES  (16 << 10)          /* a quarter of the blocks that RocksDB's 4 KiB make, and one is still read at once */
 #define BUFFER_BYTES ((size_t)256 << 10) /* stays in the L2 cache, from where the kernel copies it */
+#define SYNC_BYTES   (4 << 20)           /* the disk is asked to begin with so many, for RocksDB waits for all of them */
 #define RESTART      16                  /* entries: the first of so many has its key in full */
 #define RESTARTS_MAX 64                  /* of blocks of at least 44 bytes per entry there are 24 */
 
@@ -51,6 +52,7 @@ struct index_sst {
 	uint8_t *buffer;
 	size_t used, summed; /* of the buffer; what lies behind `summed` is not in the checksum yet */
 	uint64_t written;    /* of the file, before the buffer */
+	uint64_t asked;      /* of the file, on their way to the disk */
 
 	uint64_t block; /* where the one at hand begins */
 	uint32_t crc;
@@ -90,6 +92,10 @@ static void sst_flush(struct index_sst *sst)
 	}
 	sst->written += sst->used;
 	sst->used = sst->summed = 0;
+	if (sst->written - sst->asked >= SYNC_BYTES) {
+		sync_file_range(sst->fd, (off_t)sst->asked, (off_t)(sst->written - sst->asked), SYNC_FILE_RANGE_WRITE);
+		sst->asked = sst->written;
+	}
 }
 
 static inline uint8_t *sst_room(struct index_sst *sst, size_t bytes)

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,10 +23,14 @@ struct index_writer {
 
 	/* the index at hand */
 	char *path;
-	struct index_store *store; /* NULL: none, or it failed */
-	struct index_runs *runs;   /* NULL: none */
-	bool described;            /* its directory is ours, and has the description */
-	bool ending;               /* nothing more comes */
+	bool active;               /* what comes is indexed; else counted */
+	struct index_store *store; /* NULL: none yet, or none any more */
+	pthread_t opener;
+	bool opening;            /* the opener makes the store: store_wait() */
+	int open_error;          /* the opener's */
+	struct index_runs *runs; /* NULL: none */
+	bool described;          /* its directory is ours, and has the description */
+	bool ending;             /* nothing more comes */
 	struct index_info info;
 	uint64_t pending; /* in the table */
 	uint64_t round_ms;
@@ -50,12 +56,56 @@ int index_writer_create(const struct index_writer_options *options, struct index
 	return 0;
 }
 
+/* --- the database ---------------------------------------------------------------------------------------------------- */
+
+static void *opener_run(void *argument)
+{
+	struct index_writer *writer = argument;
+
+	writer->open_error = index_store_create(writer->path, writer->options.live, &writer->store);
+	return NULL;
+}
+
+/* RocksDB syncs 15 small files to make a database. Of a capture that is read it is needed at the end only, so a thread makes it
+ * meanwhile; a live one comes from a thread of its own anyway. */
+static int store_begin(struct index_writer *writer)
+{
+	sigset_t all, before;
+
+	if (!writer->options.live) {
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, &before);
+		writer->opening = pthread_create(&writer->opener, NULL, opener_run, writer) == 0;
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+	}
+	if (writer->opening)
+		return 0;
+	opener_run(writer);
+	return writer->open_error;
+}
+
+/* Before anything is done with the store. 0: it is there; or a negative errno, logged. */
+static int store_wait(struct index_writer *writer)
+{
+	if (writer->opening)
+		pthread_join(writer->opener, NULL);
+	writer->opening = false;
+	return writer->open_error;
+}
+
+static void store_end(struct index_writer *writer)
+{
+	store_wait(writer);
+	index_store_close(writer->store);
+	writer->store = NULL;
+}
+
 void index_writer_destroy(struct index_writer *writer)
 {
 	if (!writer)
 		return;
+	store_end(writer);
 	index_runs_destroy(writer->runs);
-	index_store_close(writer->store);
 	index_table_destroy(writer->table);
 	free(writer->path);
 	free(writer);
@@ -68,8 +118,8 @@ static void writer_fail(struct index_writer *writer, int error)
 	writer->info.state = INDEX_INCOMPLETE;
 	writer->info.lost += writer->pending;
 	writer->pending = 0;
-	index_store_close(writer->store);
-	writer->store = NULL;
+	writer->active = false;
+	store_end(writer);
 	log_warning("index: \"%s\" is not complete; the capture is not affected", writer->path);
 }
 
@@ -77,6 +127,10 @@ static void writer_fail(struct index_writer *writer, int error)
  * rest. */
 static int round_write(struct index_writer *writer, uint64_t count)
 {
+	int error = store_wait(writer);
+
+	if (error)
+		return error;
 	if (writer->options.live || (writer->ending && !writer->runs))
 		return index_store_write(writer->store, writer->table, count);
 	if (!writer->runs)
@@ -100,12 +154,12 @@ static void writer_round(struct index_writer *writer, bool all)
 		writer_fail(writer, error);
 		return;
 	}
-	if (writer->store)
+	if (writer->active)
 		error = round_write(writer, (uint64_t)count);
 	index_round_end(writer->table);
 	if (error) {
 		writer_fail(writer, error);
-	} else if (writer->store) {
+	} else if (writer->active) {
 		writer->info.packets += packets;
 		writer->pending -= packets;
 	}
@@ -117,8 +171,8 @@ int index_writer_begin(struct index_writer *writer, const char *path, const char
 	memset(&writer->info, 0, sizeof(writer->info));
 	writer->pending = 0;
 	writer->round_ms = 0;
-	writer->ending = writer->described = false;
-	writer->error = 0;
+	writer->active = writer->ending = writer->described = false;
+	writer->error = writer->open_error = 0;
 	free(writer->path);
 	writer->path = strdup(path);
 	if (!writer->path)
@@ -130,13 +184,14 @@ int index_writer_begin(struct index_writer *writer, const char *path, const char
 		writer->error = index_info_write(path, &writer->info);
 	writer->described = !writer->error;
 	if (!writer->error)
-		writer->error = index_store_create(path, writer->options.live, &writer->store);
+		writer->error = store_begin(writer);
+	writer->active = !writer->error;
 	return writer->error;
 }
 
 void index_writer_add(struct index_writer *writer, const struct index_entry *entries, unsigned n)
 {
-	while (n > 0 && writer->store) {
+	while (n > 0 && writer->active) {
 		unsigned added = index_table_add(writer->table, entries, n);
 		writer->pending += added;
 		entries += added;
@@ -145,7 +200,7 @@ void index_writer_add(struct index_writer *writer, const struct index_entry *ent
 			writer_round(writer, true);
 	}
 	writer->info.lost += n;
-	if (!writer->options.live || !writer->store)
+	if (!writer->options.live || !writer->active)
 		return;
 	if (writer->round_ms == 0)
 		writer->round_ms = index_table_now_ms(writer->table);
@@ -158,7 +213,7 @@ void index_writer_end(struct index_writer *writer, uint64_t capture_bytes, uint6
 {
 	writer->ending = true;
 	writer_round(writer, true);
-	if (writer->store && writer->runs) {
+	if (writer->active && writer->runs) {
 		int error = index_store_write_runs(writer->store, writer->runs);
 		if (error) {
 			writer->info.lost += writer->info.packets;
@@ -168,13 +223,13 @@ void index_writer_end(struct index_writer *writer, uint64_t capture_bytes, uint6
 	}
 	index_runs_destroy(writer->runs);
 	writer->runs = NULL;
-	if (writer->store) {
+	if (writer->active) {
 		writer->error = index_store_finish(writer->store);
 		if (writer->error)
 			writer_fail(writer, writer->error);
 	}
-	index_store_close(writer->store);
-	writer->store = NULL;
+	store_end(writer);
+	writer->active = false;
 	writer->info.capture_bytes = capture_bytes;
 	writer->info.frames = frames;
 	writer->info.first_ns = first_ns;
