@@ -1,7 +1,8 @@
 /*
  * Writes one sorted file of an index ("static sorted table", SST) in the format that RocksDB calls block-based table, version 2, as its
- * readers since 2016 know it, without compression. RocksDB's own SstFileWriter makes the same, but copies each value three times and has
- * a CRC-32C without the CPU's help: it took two thirds of an index's time. Values are made where they are written from.
+ * readers since 2016 know it, without compression. RocksDB's own SstFileWriter makes the same, but copies each value three times and, as
+ * distributions build it, has a CRC-32C without the CPU's help: that was the largest part of an index's time. Here values are made where
+ * they are written from.
  *
  *   | block | block | ...                 entries: | shared 1 | rest of the key | bytes of the value | key ... | value ... |, ~16 KiB
  *   | properties | meta index | index     of those blocks: the last key of each and where it is
