@@ -84,6 +84,9 @@ struct sink_ops {
 	 * sorted spool); returns how many were filled. Frees the output. NULL: the run did not come about (another output could
 	 * not be opened); nothing is finished, files from before stay. */
 	unsigned (*close)(struct output *output, struct output_report *reports);
+	/* Control thread, while lanes write: name, records and lost so far of what close() will report (the rest of `reports` is zero).
+	 * Returns how many were filled. NULL: nothing is written before the end. */
+	unsigned (*so_far)(const struct output *output, struct output_report *reports);
 	/* Control thread, while lanes write: goes on in a new file of the same name, if the name no longer leads to the old one
 	 * (log rotation moved it). NULL: the output has no use for it. */
 	void (*reopen)(struct output *output);

@@ -106,6 +106,9 @@ static void print__when_two_lanes_and_two_queues__then_each_has_its_samples(void
 	strcpy(report->capture.interface[0].mode, "zero-copy");
 	strcpy(report->capture.interface[0].ts_source, "xdp");
 	report->capture.interface[0].nic_missed = 5;
+	report->outputs = 2;
+	report->output[0] = (struct output_report){ .name = "pcap", .records = 990, .lost = 33 };
+	report->output[1] = (struct output_report){ .name = "pipe", .records = 8 };
 	report->capture.queues = 2;
 	report->capture.queue[0].queue = 0;
 	report->capture.queue[1].queue = 3;
@@ -117,6 +120,9 @@ static void print__when_two_lanes_and_two_queues__then_each_has_its_samples(void
 		"flowlane_packets_decoded_total{lane=\"1\"} 16\n",
 		"flowlane_packets_in_flows_total{lane=\"1\"} 15\n",
 		"flowlane_drops_total{lane=\"1\",reason=\"filter\"} 7\n",
+		"flowlane_output_records_total{output=\"pcap\"} 990\n",
+		"flowlane_output_lost_total{output=\"pcap\"} 33\n",
+		"flowlane_output_records_total{output=\"pipe\"} 8\n",
 		"flowlane_no_flow_total{lane=\"1\",kind=\"arp\"} 1\n",
 		"flowlane_nic_missed_total{interface=\"eth1\"} 5\n",
 		"flowlane_interface_info{interface=\"eth1\",driver=\"ice\",mode=\"zero-copy\",ts_source=\"xdp\"} 1\n",

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "counters.h"
 #include "log.h"
 
 static void stream_fail(struct chunk_stream *stream, int error)
@@ -34,10 +35,10 @@ static size_t pieces_settle(struct chunk_stream *stream, struct chunk_pieces *pi
 	for (unsigned i = 0; i < pieces->count; i++) {
 		struct chunk_piece *piece = &pieces->piece[i];
 		if (piece->end <= done) {
-			stream->records += piece->records;
+			counter_add(&stream->records, piece->records);
 			whole = piece->end;
 		} else {
-			stream->lost += piece->records;
+			counter_add(&stream->lost, piece->records);
 		}
 		if (piece->chunk)
 			chunk_release(piece->chunk);
@@ -286,7 +287,7 @@ static void stream_drop(struct chunk_stream *stream)
 		if (chunk == &stream->reopen_message) {
 			__atomic_store_n(&stream->reopen_queued, false, __ATOMIC_RELEASE);
 		} else {
-			stream->lost += chunk->records;
+			counter_add(&stream->lost, chunk->records);
 			chunk_release(chunk);
 		}
 	}

@@ -9,6 +9,7 @@
 
 #include "arena.h"
 #include "chunk_stream.h"
+#include "counters.h"
 #include "log.h"
 
 /*
@@ -292,6 +293,12 @@ void chunk_writer_finish(struct chunk_writer *writer)
 	file_ring_wake(writer->ring);
 	pthread_join(writer->thread, NULL);
 	writer->running = false;
+}
+
+void chunk_stream_so_far(const struct chunk_stream *stream, uint64_t *records, uint64_t *lost)
+{
+	*records = counter_read(&stream->records);
+	*lost = counter_read(&stream->lost);
 }
 
 void chunk_stream_finish(struct chunk_stream *stream, struct chunk_stream_report *report, struct outfile **file)

@@ -80,6 +80,8 @@ struct chunk *chunk_take(struct chunk_pool *pool);
 void chunk_submit(struct chunk_stream *stream, struct chunk *chunk);
 /* Whether an error has ended the stream: then what is submitted is lost. Any thread. */
 bool chunk_stream_failed(const struct chunk_stream *stream);
+/* Any thread: records that are in the files by now, and those that could not be written. */
+void chunk_stream_so_far(const struct chunk_stream *stream, uint64_t *records, uint64_t *lost);
 /* Any thread: behind what was submitted so far, outfile_reopen(). Does not wait for it. */
 void chunk_stream_reopen(struct chunk_stream *stream);
 

@@ -148,12 +148,28 @@ static void put_queues(const struct capture_report *capture, FILE *out)
 	}
 }
 
+/* Of those that are written while the run goes on. */
+static void put_outputs(const struct lanes_report *report, FILE *out)
+{
+	if (!report->outputs)
+		return;
+	put_family(out, "output_records_total", "counter", "Records that are written.");
+	for (unsigned i = 0; i < report->outputs; i++)
+		fprintf(out, "flowlane_output_records_total{output=\"%s\"} %" PRIu64 "\n", report->output[i].name,
+			report->output[i].records);
+	put_family(out, "output_lost_total", "counter", "Records that could not be written.");
+	for (unsigned i = 0; i < report->outputs; i++)
+		fprintf(out, "flowlane_output_lost_total{output=\"%s\"} %" PRIu64 "\n", report->output[i].name,
+			report->output[i].lost);
+}
+
 void metrics_print(const struct lanes_report *report, FILE *out)
 {
 	put_family(out, "build_info", "gauge", "The version; always 1.");
 	fprintf(out, "flowlane_build_info{version=\"%s\"} 1\n", flowlane_version());
 	put_lane_numbers(report, out);
 	put_lane_kinds(report, out);
+	put_outputs(report, out);
 	if (report->sample) {
 		put_family(out, "sample_factor", "gauge", "One flow in so many is captured.");
 		fprintf(out, "flowlane_sample_factor %" PRIu32 "\n", report->sample);

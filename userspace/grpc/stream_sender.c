@@ -9,6 +9,7 @@
 
 #include "bytes.h"
 #include "clock.h"
+#include "counters.h"
 #include "log.h"
 
 #define NS_PER_S     ((uint64_t)1000000000)
@@ -114,6 +115,7 @@ static bool block_send(struct stream_sender *sender, bool more_blocks)
 		sender->offset = begin + length;
 		sender->left--;
 		sender->sent++;
+		counter_add(&sender->given, 1);
 		sender->bytes += length;
 		if (!wait_for(sender, STREAM_TAG_MESSAGE, &deadline))
 			return false;

@@ -37,6 +37,7 @@ struct stream_sender {
 	unsigned turn;              /* the lane to look at next */
 	uint64_t down_since_ns;     /* 0: connected, and for a while */
 	uint64_t sent;              /* in this stream: taken by gRPC */
+	uint64_t given;             /* in all streams; read by control */
 	bool stalled;               /* this stream came to a standstill, and was ended by us */
 	bool said;                  /* that the collector cannot be reached */
 

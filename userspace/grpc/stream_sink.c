@@ -11,6 +11,7 @@
 #include "bytes.h"
 #include "flowlane/pcap_format.h"
 #include "flowlane/sink.h"
+#include "counters.h"
 #include "log.h"
 #include "packet_message.h"
 #include "stream_file.h"
@@ -30,7 +31,9 @@ struct output {
 	const struct config *config;
 	uint32_t snaplen;
 	bool lossless;
-	uint64_t offered, dropped_full, dropped_down; /* added up when lanes detach, atomically */
+	uint64_t offered; /* added up when lanes detach, atomically */
+	uint64_t dropped_full,
+		dropped_down; /* as it happens, atomically: the collector or the network was too slow; no connection */
 };
 
 struct sink {
@@ -38,10 +41,8 @@ struct sink {
 	struct stream_blocks *blocks;
 	struct stream_block *block; /* NULL: none, and at == end */
 	uint8_t *at, *end;
-	uint32_t messages;     /* in the block */
-	uint64_t offered;      /* all packets */
-	uint64_t dropped_full; /* the collector, or the network, was too slow */
-	uint64_t dropped_down; /* there was no connection */
+	uint32_t messages; /* in the block */
+	uint64_t offered;  /* all packets */
 };
 
 static void stream_frames(struct sink *sink, const struct frame *frames, unsigned n);
@@ -149,8 +150,6 @@ static void stream_detach(struct sink *sink)
 
 	block_submit(sink);
 	__atomic_add_fetch(&output->offered, sink->offered, __ATOMIC_RELAXED);
-	__atomic_add_fetch(&output->dropped_full, sink->dropped_full, __ATOMIC_RELAXED);
-	__atomic_add_fetch(&output->dropped_down, sink->dropped_down, __ATOMIC_RELAXED);
 	free(sink);
 }
 
@@ -182,6 +181,16 @@ static unsigned stream_close(struct output *output, struct output_report *report
 	return 1;
 }
 
+static unsigned stream_so_far(const struct output *output, struct output_report *reports)
+{
+	*reports = (struct output_report){
+		.name = "grpc",
+		.records = counter_read(&output->sender.given),
+		.lost = counter_read(&output->dropped_full) + counter_read(&output->dropped_down),
+	};
+	return 1;
+}
+
 const struct sink_ops sink_grpc = {
 	.name = "grpc",
 	.wants = SINK_FRAMES,
@@ -193,6 +202,7 @@ const struct sink_ops sink_grpc = {
 	.tick = stream_tick,
 	.detach = stream_detach,
 	.close = stream_close,
+	.so_far = stream_so_far,
 };
 
 #include "poison.h"
@@ -258,10 +268,9 @@ static void stream_frames(struct sink *sink, const struct frame *frames, unsigne
 		message.wire_len = frame->wire_len + (tagged ? VLAN_TAG_BYTES : 0);
 		if ((size_t)(sink->end - sink->at) < sizeof(uint32_t) + PACKET_MESSAGE_OVERHEAD + message.cap_len &&
 			!block_next(sink)) {
-			uint64_t *dropped = atomic_load_explicit(&sink->output->sender.connected, memory_order_relaxed)
-						    ? &sink->dropped_full
-						    : &sink->dropped_down;
-			*dropped += n - i;
+			struct output *output = sink->output;
+			bool connected = atomic_load_explicit(&output->sender.connected, memory_order_relaxed);
+			__atomic_fetch_add(connected ? &output->dropped_full : &output->dropped_down, n - i, __ATOMIC_RELAXED);
 			return;
 		}
 		uint8_t *begin = sink->at + sizeof(uint32_t);

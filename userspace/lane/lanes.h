@@ -93,7 +93,8 @@ void lanes_flush(struct lanes *lanes); /* live: what waits in buffers goes out n
 int lanes_set_sample(struct lanes *lanes, uint32_t sample, char *said, size_t size);
 /* A consistent enough picture while the lanes run (each counter is exact, but they are not read at one instant). */
 void lanes_progress(const struct lanes *lanes, struct lanes_progress *progress);
-/* The same as a report, with each lane's ledger and the stages before; without what only the end can tell (outputs, times, sizes). */
+/* The same as a report, with each lane's ledger and the stages before; without what only the end can tell (times, sizes; of
+ * outputs there is what sink_ops.so_far gives). */
 void lanes_report_so_far(const struct lanes *lanes, struct lanes_report *report);
 /* Joins the threads, drains the tables into the outputs, finishes the files. Never fails: errors are in the report. */
 void lanes_finish(struct lanes *lanes, struct lanes_report *report);

@@ -79,6 +79,11 @@ void lanes_report_so_far(const struct lanes *lanes, struct lanes_report *report)
 	}
 	if (lanes->capture)
 		capture_report(lanes->capture, &report->capture);
+	for (unsigned i = 0; i < lanes->outputs_count; i++) {
+		if (lanes->outputs[i].ops->so_far)
+			report->outputs +=
+				lanes->outputs[i].ops->so_far(lanes->outputs[i].output, report->output + report->outputs);
+	}
 }
 
 static bool has_ways(const struct config *config)

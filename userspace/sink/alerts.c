@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "flowlane/sink.h"
+#include "counters.h"
 #include "log.h"
 #include "outfile.h"
 #include "text.h"
@@ -88,8 +89,16 @@ static void alerts_alerts(struct output *output, const struct alert *alerts, uns
 	for (unsigned i = 0; i < n; i++) {
 		const char *end = put_line(line, &alerts[i]);
 		int error = outfile_append(output->file, line, (size_t)(end - line));
-		*(error ? &output->lost : &output->records) += 1;
+		counter_add(error ? &output->lost : &output->records, 1);
 	}
+}
+
+static unsigned alerts_so_far(const struct output *output, struct output_report *reports)
+{
+	*reports = (struct output_report){
+		.name = "alerts_jsonl", .records = counter_read(&output->records), .lost = counter_read(&output->lost)
+	};
+	return 1;
 }
 
 static unsigned alerts_close(struct output *output, struct output_report *reports)
@@ -120,5 +129,6 @@ const struct sink_ops sink_alerts = {
 	.open = alerts_open,
 	.alerts = alerts_alerts,
 	.close = alerts_close,
+	.so_far = alerts_so_far,
 	.reopen = alerts_reopen,
 };

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "export.h"
+#include "counters.h"
 #include "log.h"
 
 struct output {
@@ -152,6 +153,16 @@ static unsigned jsonl_close(struct output *output, struct output_report *reports
 	return reports ? 1 : 0;
 }
 
+static unsigned jsonl_so_far(const struct output *output, struct output_report *reports)
+{
+	if (output->spool)
+		return 0;
+	*reports = (struct output_report){
+		.name = export_jsonl.name, .records = counter_read(&output->records), .lost = counter_read(&output->lost)
+	};
+	return 1;
+}
+
 static void jsonl_reopen(struct output *output)
 {
 	if (!output->spool)
@@ -169,6 +180,7 @@ const struct sink_ops sink_jsonl = {
 	.detach = jsonl_detach,
 	.close = jsonl_close,
 	.reopen = jsonl_reopen,
+	.so_far = jsonl_so_far,
 };
 
 #include "poison.h"

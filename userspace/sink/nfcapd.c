@@ -110,4 +110,5 @@ const struct way_format way_nfcapd = {
 	.tick = way_slots_tick,
 	.detach = way_slots_detach,
 	.close = way_slots_close,
+	.so_far = way_slots_so_far,
 };

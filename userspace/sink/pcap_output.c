@@ -8,6 +8,7 @@
 
 #include "flowlane/pcap_format.h"
 #include "index_options.h"
+#include "counters.h"
 #include "log.h"
 #include "pcap_files.h"
 
@@ -174,6 +175,19 @@ void pcap_output_reopen(struct output *output)
 	}
 	for (unsigned i = 0; i < output->files_count; i++)
 		chunk_stream_reopen(pcap_files_stream(output->files[i].files));
+}
+
+unsigned pcap_output_so_far(const struct output *output, struct output_report *reports)
+{
+	*reports =
+		(struct output_report){ .name = "pcap", .lost = counter_read(&output->no_chunk) + counter_read(&output->refused) };
+	for (unsigned i = 0; i < output->files_count; i++) {
+		uint64_t records, lost;
+		chunk_stream_so_far(pcap_files_stream(output->files[i].files), &records, &lost);
+		reports->records += records;
+		reports->lost += lost;
+	}
+	return 1;
 }
 
 /* "dir/capture.lane0-3.pcap" */

@@ -27,6 +27,7 @@ int pcap_output_start(struct output *output);
 /* Any thread: packets that a lane had no chunk for, and those that it did not try to write after an error. */
 void pcap_output_lost(struct output *output, uint64_t no_chunk, uint64_t refused);
 void pcap_output_reopen(struct output *output);
+unsigned pcap_output_so_far(const struct output *output, struct output_report *reports); /* as sink_ops.so_far */
 unsigned pcap_output_close(struct output *output, struct output_report *reports);
 
 #endif

@@ -22,8 +22,6 @@ struct sink {
 	uint8_t *at;
 	uint8_t *end;
 	uint64_t records;  /* in the chunk */
-	uint64_t lost;     /* there was no chunk */
-	uint64_t refused;  /* an error had ended the file */
 	uint64_t since_ns; /* when a tick saw this chunk first, 0: none has */
 };
 
@@ -75,7 +73,6 @@ static void pcap_tick(struct sink *sink, uint64_t now_ns)
 static void pcap_detach(struct sink *sink)
 {
 	chunk_send(sink, true);
-	pcap_output_lost(sink->output, sink->lost, sink->refused);
 	free(sink);
 }
 
@@ -91,6 +88,7 @@ const struct sink_ops sink_pcap = {
 	.detach = pcap_detach,
 	.close = pcap_output_close,
 	.reopen = pcap_output_reopen,
+	.so_far = pcap_output_so_far,
 };
 
 #include "poison.h"
@@ -149,7 +147,7 @@ static void pcap_frames(struct sink *sink, const struct frame *frames, unsigned 
 	unsigned counted = 0;
 
 	if (chunk_stream_failed(sink->lane.stream)) {
-		sink->refused += n;
+		pcap_output_lost(sink->output, 0, n);
 		return;
 	}
 	for (unsigned i = 0; i < n; i++) {
@@ -166,7 +164,7 @@ static void pcap_frames(struct sink *sink, const struct frame *frames, unsigned 
 			sink->records += i - counted;
 			counted = i;
 			if (!chunk_next(sink)) {
-				sink->lost += n - i;
+				pcap_output_lost(sink->output, n - i, 0);
 				return;
 			}
 			at = sink->at;

@@ -21,4 +21,5 @@ const struct way_format way_pipe = {
 	.detach = way_text_detach,
 	.close = way_text_close,
 	.reopen = way_text_reopen,
+	.so_far = way_text_so_far,
 };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "flowlane/sink.h"
+#include "counters.h"
 #include "log.h"
 #include "names.h"
 #include "outfile.h"
@@ -107,6 +108,14 @@ static unsigned rtt_samples_close(struct output *output, struct output_report *r
 	return reports ? 1 : 0;
 }
 
+static unsigned rtt_samples_so_far(const struct output *output, struct output_report *reports)
+{
+	*reports = (struct output_report){
+		.name = "rtt_samples_jsonl", .records = counter_read(&output->records), .lost = counter_read(&output->lost)
+	};
+	return 1;
+}
+
 static void rtt_samples_reopen(struct output *output)
 {
 	outfile_reopen(output->file, NULL, 0);
@@ -123,6 +132,7 @@ const struct sink_ops sink_rtt_samples = {
 	.detach = rtt_samples_detach,
 	.close = rtt_samples_close,
 	.reopen = rtt_samples_reopen,
+	.so_far = rtt_samples_so_far,
 };
 
 #include "poison.h"

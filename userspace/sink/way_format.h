@@ -22,6 +22,8 @@ struct way_format {
 	/* Finishes; report NULL: undoes. `error`: records are missing for that reason, which was logged. Frees the state. */
 	void (*close)(struct way_state *state, int error, struct output_report *report);
 	void (*reopen)(struct way_state *state); /* as sink_ops.reopen; NULL: no use for it */
+	void (*so_far)(
+		const struct way_state *state, struct output_report *report); /* live, as sink_ops.so_far; NULL: no file grows */
 };
 
 /* Those that take pieces, and those that take whole directions. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "counters.h"
 #include "directory.h"
 #include "log.h"
 
@@ -148,6 +149,13 @@ void way_slots_close(struct way_state *state, int error, struct output_report *r
 		snprintf(report->path, sizeof(report->path), "%s", state->options.directory);
 	}
 	free(state);
+}
+
+void way_slots_so_far(const struct way_state *state, struct output_report *report)
+{
+	*report = (struct output_report){
+		.name = state->kind->name, .records = counter_read(&state->records), .lost = counter_read(&state->lost)
+	};
 }
 
 static void writer_flush(struct way_writer *writer)

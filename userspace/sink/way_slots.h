@@ -47,5 +47,6 @@ void way_slots_put(struct way_writer *writer, const struct flow_way *ways, unsig
 void way_slots_tick(struct way_writer *writer, uint64_t now_ns);
 void way_slots_detach(struct way_writer *writer);
 void way_slots_close(struct way_state *state, int error, struct output_report *report);
+void way_slots_so_far(const struct way_state *state, struct output_report *report);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "counters.h"
 #include "log.h"
 #include "outfile.h"
 
@@ -76,6 +77,13 @@ void way_text_close(struct way_state *state, int error, struct output_report *re
 void way_text_reopen(struct way_state *state)
 {
 	outfile_reopen(state->file, NULL, 0);
+}
+
+void way_text_so_far(const struct way_state *state, struct output_report *report)
+{
+	*report = (struct output_report){
+		.name = state->name, .records = counter_read(&state->records), .lost = counter_read(&state->lost)
+	};
 }
 
 static void text_append(struct way_writer *writer)

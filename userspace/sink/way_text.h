@@ -15,5 +15,6 @@ void way_text_tick(struct way_writer *writer, uint64_t now_ns);
 void way_text_detach(struct way_writer *writer);
 void way_text_close(struct way_state *state, int error, struct output_report *report);
 void way_text_reopen(struct way_state *state);
+void way_text_so_far(const struct way_state *state, struct output_report *report);
 
 #endif

@@ -188,6 +188,17 @@ static void ways_reopen(struct output *output)
 	}
 }
 
+static unsigned ways_so_far(const struct output *output, struct output_report *reports)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < output->count && !output->spool; i++) {
+		if (output->format[i]->so_far)
+			output->format[i]->so_far(output->state[i], &reports[n++]);
+	}
+	return n;
+}
+
 static bool pieces_wanted(const struct config *config)
 {
 	return formats_wanted(formats_pieces, config);
@@ -222,6 +233,7 @@ const struct sink_ops sink_pieces = {
 	.detach = ways_detach,
 	.close = ways_close,
 	.reopen = ways_reopen,
+	.so_far = ways_so_far,
 };
 
 const struct sink_ops sink_ways = {
@@ -235,6 +247,7 @@ const struct sink_ops sink_ways = {
 	.detach = ways_detach,
 	.close = ways_close,
 	.reopen = ways_reopen,
+	.so_far = ways_so_far,
 };
 
 #include "poison.h"
