@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.request
 
 if importlib.util.find_spec("grpc") is None or importlib.util.find_spec("grpc_tools") is None:
     # Another python than Debian's comes first in the path; Debian's has the packages.
@@ -638,6 +639,61 @@ class BadInput(Case):
 
     def test_address_of_another_machine(self):
         self.assertIn("Cannot assign requested address", self.end(self.flowlane("receive", "--listen", f"192.0.2.1:{self.port}"), 2))
+
+
+class Metrics(Case):
+    """What /metrics says of outputs while they are written; here, because a receiver is live without privileges."""
+
+    def setUp(self):
+        super().setUp()
+        self.metrics = free_port()
+
+    def samples(self, head):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=10) as answer:
+            return [line for line in answer.read().decode().splitlines() if line.startswith(f"flowlane_{head}")]
+
+    def outputs(self, what):
+        return {line.split('"')[1]: int(line.split()[-1]) for line in self.samples(f"output_{what}_total{{")}
+
+    def wait_for(self, condition, what):
+        until = time.monotonic() + 20
+        while not condition():
+            self.assertLess(time.monotonic(), until, what)
+            time.sleep(0.1)
+
+    def test_records_are_those_of_the_summary(self):
+        self.start_receiver("--metrics", self.metrics, "--lanes", "2", "--flow-timeout-s", "1", "-w", "out.pcap", "--export-pipe", "x.pipe", "--export-csv-flow",
+                            "x.csv", "--export-nfcapd", "nf", "--expired-flows-jsonl", "x.jsonl", "--export-json", "x.json")
+        data = capture_of([udp_frame(i, 80, i % 300) for i in range(3000)])
+        for _ in range(2):
+            self.assertEqual(self.call_capture(data)[0], grpc.StatusCode.OK)
+        self.wait_for(lambda: self.outputs("records")["pcap"] == 6000 and self.outputs("records")["expired_flows_jsonl"] >= 300 and
+                      not any(int(line.split()[-1]) for line in self.samples("flows_alive{")), "all flows have ended")
+        time.sleep(1.5)  # a buffer waits half a second
+        records, lost = self.outputs("records"), self.outputs("lost")
+        self.stop_receiver()
+        summary = {output["name"]: output["records"] for output in self.summary["outputs"]}
+        self.assertEqual(set(records), set(summary) - {"json"})  # which is written at the end
+        self.assertEqual(set(lost.values()), {0})
+        self.assertLessEqual(records.pop("nfcapd"), summary["nfcapd"])  # blocks that are full
+        for name, n in records.items():
+            self.assertEqual(n, summary[name], name)
+
+    def test_what_a_pcap_loses_is_counted_at_once(self):
+        os.mkfifo(self.path("slow.pcap"))
+        pipe = os.open(self.path("slow.pcap"), os.O_RDONLY | os.O_NONBLOCK)
+        self.start_receiver("--metrics", self.metrics, "-w", "slow.pcap")
+        self.send(self.write("in.pcap", capture_of([udp_frame(1, 1500)] * 60000)))
+        self.wait_for(lambda: self.outputs("lost")["pcap"] > 0, "the loss is counted")
+        os.set_blocking(pipe, True)
+        drain = threading.Thread(target=lambda: all(iter(lambda: os.read(pipe, 1 << 16), b"")))
+        drain.start()
+        self.stop_receiver(2)
+        drain.join(20)
+        os.close(pipe)
+        output, = self.summary["outputs"]
+        self.assertGreater(output["lost"], 0)
+        self.assertEqual(output["records"] + output["lost"], 60000)
 
 
 class Tls(Case):

@@ -74,39 +74,6 @@ class Metrics(lab.Lab):
             self.assertEqual(total("rtt_samples_total", f'source="{source}"'), count)
         self.assertEqual(total("packets_read_total", 'lane="1"'), summary["lanes"][1]["packets_read"])
 
-    def test_outputs_while_they_are_written(self):
-        run = self.capture("-q", "--metrics", f"127.0.0.1:{PORT}", "--flow-timeout-s", 1, "-w", "cap.pcap", "--export-pipe", "x.pipe", "--export-nfcapd", "nf",
-                           "--rtt-samples-jsonl", "rtt.jsonl", "--expired-flows-jsonl", "expired.jsonl", "--export-json", "flows.json")
-        self.generate("--tcp", "--flows", 100, "--count", 20000, "--rate", 50000)
-        wanted = {}
-
-        def written():
-            samples = self.samples()
-            wanted.update({labels.split('"')[1]: value for (name, labels), value in samples.items() if name == "flowlane_output_records_total"})
-            self.assertEqual(sum(value for (name, _), value in samples.items() if name == "flowlane_output_lost_total"), 0)
-            return wanted["pcap"] == 20000 and wanted["expired_flows_jsonl"] >= 100 and wanted["pipe"] >= 200
-        lab.wait_for(written, "all is written while the run goes on", 15)
-        summary = self.stop_capture(run)
-        records = {output["name"]: output["records"] for output in summary["outputs"]}
-        self.assertEqual(set(wanted), set(records) - {"json"})
-        for name in "pcap", "rtt_samples_jsonl", "expired_flows_jsonl", "pipe":
-            self.assertEqual(wanted[name], records[name], name)
-        self.assertLessEqual(wanted["nfcapd"], records["nfcapd"])
-
-    def test_what_a_pcap_loses_is_counted_at_once(self):
-        os.mkfifo(self.path("slow.pcap"))
-        pipe = os.open(self.path("slow.pcap"), os.O_RDONLY | os.O_NONBLOCK)
-        run = self.capture("-q", "--metrics", f"127.0.0.1:{PORT}", "-w", "slow.pcap")
-        self.generate("--size", 1500, "--count", 60000, "--rate", 60000)
-        lab.wait_for(lambda: self.samples()["flowlane_output_lost_total", 'output="pcap"'] > 0, "the loss is counted", 5)
-        os.set_blocking(pipe, True)
-        drain = threading.Thread(target=lambda: all(iter(lambda: os.read(pipe, 1 << 16), b"")))
-        drain.start()
-        summary = self.stop_capture(run, code=None)
-        drain.join(20)
-        os.close(pipe)
-        self.assert_conserved(summary, 60000)
-
     def test_other_requests(self):
         run = self.capture("-q", "--metrics", f"127.0.0.1:{PORT}")
         self.assertEqual(self.ask("/")[0], 404)
