@@ -294,6 +294,17 @@ static int program_attach(const char *name, unsigned ifindex, unsigned mode)
 	return link;
 }
 
+/* Who lists the machine's links, as the doctor does, holds each for a moment: until then it outlives its descriptor. */
+static void inspect_detached(const char *name, struct nic_info *info)
+{
+	for (unsigned i = 0; i < 2000; i++) {
+		inspect(name, info);
+		if (!info->xdp_prog_id)
+			return;
+		usleep(1000);
+	}
+}
+
 static void nic_inspect__when_a_program_is_attached__then_its_name_and_mode(void **state)
 {
 	struct nic_info info;
@@ -307,12 +318,13 @@ static void nic_inspect__when_a_program_is_attached__then_its_name_and_mode(void
 	assert_string_equal(info.xdp_prog_name, "flt_other");
 	assert_int_equal(info.xdp_mode, NIC_XDP_GENERIC);
 	close(link);
+	inspect_detached("va", &info);
 	link = program_attach("flt_native", info.ifindex, XDP_FLAGS_DRV_MODE);
 	inspect("va", &info);
 	assert_string_equal(info.xdp_prog_name, "flt_native");
 	assert_int_equal(info.xdp_mode, NIC_XDP_NATIVE);
 	close(link);
-	inspect("va", &info);
+	inspect_detached("va", &info);
 	assert_int_equal(info.xdp_prog_id, 0);
 }
 
