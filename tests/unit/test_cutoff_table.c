@@ -235,15 +235,35 @@ static void packet__when_first_to_be_counted_behind_a_beginning__then_later(void
 	cutoff_table_destroy(table);
 }
 
-static void flow__when_time_runs_back__then_goes_on(void **context)
+/* Whoever is older than the flow's last packet passes: it may be the first by its time. */
+static void flow__when_time_runs_back__then_passes_and_the_flow_goes_on(void **context)
 {
 	(void)context;
 	struct cutoff_table *table = table_new(false);
 
 	use_up(table, 0, 100 * S);
+	assert_int_equal(look(table, (struct sent){ 0, false, 95 * S, 20 }), CUTOFF_PASS);
+	assert_int_equal(look(table, (struct sent){ 0, false, 100 * S - 1, 20 }), CUTOFF_PASS);
+	assert_int_equal(look(table, (struct sent){ 0, false, 100 * S, 20 }), CUTOFF_COUNTED);
+	assert_int_equal(look(table, (struct sent){ 0, false, 105 * S, 20 }), CUTOFF_COUNTED); /* 5 s, not 10 */
+	cutoff_table_destroy(table);
+}
+
+/* The lane's timers went by the other packet: they may have ended the flow, although its own packets follow each other closely. */
+static void flow__when_others_have_moved_time_on_and_it_comes_back__then_has_its_bytes_again(void **context)
+{
+	(void)context;
+	struct cutoff_table *table = table_new(false);
+
+	use_up(table, 0, S);
 	assert_int_equal(look(table, (struct sent){ 0, false, S, 20 }), CUTOFF_COUNTED);
-	assert_int_equal(get(table, 17, false).last_ns[0], S);
-	assert_int_equal(look(table, (struct sent){ 0, false, 105 * S, 20 }), CUTOFF_COUNTED); /* 5 s, not 104 */
+	assert_int_equal(look(table, (struct sent){ TCP_ACK, false, S + IDLE_NS, 0 }), CUTOFF_PASS);
+	assert_int_equal(look(table, (struct sent){ 0, false, S, 20 }), CUTOFF_COUNTED);
+	struct packet_builder arp = pb_new();
+	pb_ethernet(&arp, 0x0806);
+	pb_zero(&arp, 28);
+	assert_int_equal(look_at(table, &arp, LINK_ETHERNET, S + IDLE_NS + 1), CUTOFF_PASS);
+	assert_int_equal(look(table, (struct sent){ 0, false, S, 20 }), CUTOFF_PASS);
 	cutoff_table_destroy(table);
 }
 
@@ -323,7 +343,8 @@ int main(void)
 		cmocka_unit_test(flow__when_silent_for_longer_than_its_timeout__then_has_its_bytes_again),
 		cmocka_unit_test(connection__when_opened_again_after_fin__then_has_its_bytes_again),
 		cmocka_unit_test(packet__when_first_to_be_counted_behind_a_beginning__then_later),
-		cmocka_unit_test(flow__when_time_runs_back__then_goes_on),
+		cmocka_unit_test(flow__when_time_runs_back__then_passes_and_the_flow_goes_on),
+		cmocka_unit_test(flow__when_others_have_moved_time_on_and_it_comes_back__then_has_its_bytes_again),
 		cmocka_unit_test(frame__when_not_plain__then_always_passes),
 		cmocka_unit_test(vlan__when_part_of_the_key__then_two_flows_else_one),
 	};

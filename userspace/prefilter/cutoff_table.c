@@ -30,6 +30,7 @@ _Static_assert(sizeof(struct place) == 128, "two lines");
 struct cutoff_table {
 	struct place *places;
 	uint64_t cutoff_bytes, idle_ns;
+	uint64_t newest_ns; /* of all frames: what the lane's timers go by */
 	uint32_t round;
 	bool key_vlan;
 };
@@ -65,9 +66,10 @@ static uint32_t key_place(const struct cutoff_key *key)
 	return cutoff_hash(key) & (PLACES - 1);
 }
 
-static bool is_over(const struct cutoff_table *table, const struct place *place, uint64_t now_ns)
+/* The flow may be over: by its own silence, or because the lane's time moved on with other packets, and maybe came back. */
+static bool is_over(const struct cutoff_table *table, const struct place *place)
 {
-	return now_ns > place->last_ns && now_ns - place->last_ns > table->idle_ns;
+	return table->newest_ns > place->last_ns && table->newest_ns - place->last_ns > table->idle_ns;
 }
 
 static struct place *place_find(const struct cutoff_table *table, const struct cutoff_key *key)
@@ -89,7 +91,7 @@ static struct place *place_make(const struct cutoff_table *table, const struct c
 
 	for (uint32_t i = 0; i < PROBES; i++) {
 		struct place *place = &table->places[(first + i) & (PLACES - 1)];
-		if (place->key.ip_version && (place->cut || !is_over(table, place, now_ns)))
+		if (place->key.ip_version && (place->cut || !is_over(table, place)))
 			continue;
 		memset(place, 0, sizeof(*place));
 		place->key = *key;
@@ -131,6 +133,8 @@ enum cutoff_verdict cutoff_table_look(struct cutoff_table *table, const struct f
 {
 	struct cutoff_packet packet;
 
+	if (frame->ts_ns > table->newest_ns)
+		table->newest_ns = frame->ts_ns;
 	if (frame->link != LINK_ETHERNET || frame->vlan_tpid ||
 		!cutoff_parse(&packet, frame->data, frame->data + frame->cap_len, frame->wire_len, table->key_vlan))
 		return CUTOFF_PASS;
@@ -139,12 +143,13 @@ enum cutoff_verdict cutoff_table_look(struct cutoff_table *table, const struct f
 		place = place_make(table, &packet.key, frame->ts_ns);
 	if (!place)
 		return CUTOFF_PASS;
-	bool syn = packet.tcp_flags & TCP_SYN, again = is_over(table, place, frame->ts_ns);
+	bool syn = packet.tcp_flags & TCP_SYN, again = is_over(table, place);
 	if (again || (syn && place->over))
 		place_begin(place);
 	if (again || syn)
 		place->round = table->round;
-	bool cuts = place->cut && !(packet.tcp_flags & CUTOFF_TCP_FLAGS);
+	/* One that is older than those before may be the flow's first. */
+	bool cuts = place->cut && !(packet.tcp_flags & CUTOFF_TCP_FLAGS) && frame->ts_ns >= place->last_ns;
 	if (cuts && place->round == table->round)
 		return CUTOFF_LATER;
 	place->last_ns = frame->ts_ns > place->last_ns ? frame->ts_ns : place->last_ns;
