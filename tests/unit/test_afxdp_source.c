@@ -486,6 +486,29 @@ static void wait__when_frames_woke_it_soon__then_a_nap_that_nobody_ends_and_afte
 	rig_destroy(rig);
 }
 
+/* What is there when it wakes: the kernel's end puts frames into the ring while it naps. */
+static void wait__when_a_nap_brought_much_or_nothing__then_no_more_naps(void **context)
+{
+	(void)context;
+	static const struct {
+		unsigned frames;
+		bool naps;
+	} rows[] = { { 0, false }, { 1, true }, { FRAMES / 8, true }, { FRAMES / 8 + 1, false } };
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct rig *rig = rig_create(false, 0);
+		struct frame frames[FLOWLANE_BATCH];
+		rig->port.busy_poll = false;
+		rig->source.naps = true;
+		for (unsigned k = 0; k < rows[i].frames; k++)
+			rig_frame(rig, k, 64, rig->now_ns);
+		/* Taking nothing first: as if they had come during the nap. */
+		assert_int_equal(rig_take(rig, frames, 0), 0);
+		assert_int_equal(rig->source.naps, rows[i].naps);
+		rig_destroy(rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -503,6 +526,7 @@ int main(void)
 		cmocka_unit_test(source__when_the_capture_ends__then_what_is_there_and_then_the_end),
 		cmocka_unit_test(source__when_not_attached_yet__then_its_ring_is_not_touched),
 		cmocka_unit_test(wait__when_frames_woke_it_soon__then_a_nap_that_nobody_ends_and_after_a_vain_one_the_socket_again),
+		cmocka_unit_test(wait__when_a_nap_brought_much_or_nothing__then_no_more_naps),
 		cmocka_unit_test(time__when_asked_without_frames__then_not_before_the_last_one),
 	};
 

@@ -19,6 +19,7 @@
 #define BURST_HOT  16     /* that many in the last batch */
 #define NAPS_NS    100000 /* frames that wake us after less than this: better to nap than to be woken */
 #define NAP_MAX_NS 250000
+#define NAP_SHARE  8                      /* of the ring: more than that is no longer few */
 #define KICKS      16                     /* polls of the driver, with busy polling, before the lane may do something else */
 #define NIC_SLACK  ((uint64_t)1000000000) /* a NIC's time stamp farther from now than this is none */
 
@@ -325,9 +326,14 @@ static unsigned afxdp_take(struct afxdp_source *source, struct frame *frames, un
 	return source->joined ? take_joined(source, frames, n) : take_single(source, frames, n);
 }
 
+static uint32_t ring_waiting(const struct xsk_ring_cons *rx)
+{
+	return __atomic_load_n(rx->producer, __ATOMIC_RELAXED) - rx->cached_cons;
+}
+
 static bool ring_is_empty(const struct xsk_ring_cons *rx)
 {
-	return __atomic_load_n(rx->producer, __ATOMIC_RELAXED) == rx->cached_cons;
+	return ring_waiting(rx) == 0;
 }
 
 /* Until something comes, a tenth of a second at most. */
@@ -352,13 +358,16 @@ static void afxdp_nap(const struct afxdp_source *source)
 /*
  * Nothing is there. To wake a thread for each frame costs a microsecond or more of the CPU that receives them, and of the lane's: with
  * frames that come every few microseconds, too rarely to be there always and too often to sleep, that would be most of what a
- * selection saves. So where waiting for them was short, the lane sleeps for a fixed time, during which nobody needs to wake it.
+ * selection saves. So where waiting for them was short, the lane sleeps for a fixed time, during which nobody needs to wake it; until a
+ * nap was in vain, or brought so much that being there at once is better.
  */
 static void afxdp_rest(struct afxdp_source *source)
 {
+	const struct xsk_ring_cons *rx = &source->xsk->rx;
+
 	if (source->naps) {
 		afxdp_nap(source);
-		source->naps = !ring_is_empty(&source->xsk->rx);
+		source->naps = ring_waiting(rx) - 1 < rx->size / NAP_SHARE;
 		return;
 	}
 	uint64_t before_ns = clock_monotonic_ns();
@@ -413,7 +422,7 @@ static int afxdp_wait(struct afxdp_source *source, struct frame *frames, unsigne
 	}
 	if (__atomic_load_n(&source->port->busy_poll, __ATOMIC_RELAXED))
 		return afxdp_busy_poll(source) ? (int)afxdp_take(source, frames, n) : 0;
-	if (!afxdp_spin(source))
+	if (source->naps || !afxdp_spin(source))
 		afxdp_rest(source);
 	source->burst = afxdp_take(source, frames, n);
 	return (int)source->burst;
