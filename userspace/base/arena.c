@@ -68,8 +68,8 @@ void arena_populate(void *area, size_t bytes)
 
 void arena_clear(void *area, size_t bytes)
 {
-	if (madvise(area, arena_round(bytes), MADV_DONTNEED) < 0)
-		memset(area, 0, bytes); /* locked memory is not given back */
+	if (back_all || madvise(area, arena_round(bytes), MADV_DONTNEED) < 0)
+		memset(area, 0, bytes); /* locked memory cannot be given back */
 }
 
 void arena_unmap(void *area, size_t bytes)
