@@ -45,6 +45,7 @@ class Walk:
         self.at = 0
         self.cap = len(packet.data)
         self.end = max(packet.wire_len, self.cap)
+        self.frames = 0  # flowlane stops behind 16 headers
 
     def clamp(self, count):
         self.end = min(self.end, self.at + count)
@@ -81,6 +82,10 @@ def _by_type(walk, kind):
     if kind == 0x880B:
         return _ppp(walk)
     if kind == 0x6558:
+        return _ethernet(walk)
+    if kind == 0x88E7:  # 802.1ah
+        walk.need(4)
+        walk.at += 4
         return _ethernet(walk)
     if kind == 0x0800:
         return _ipv4(walk)
@@ -147,7 +152,7 @@ def _llc(walk):
     if head[:3] == b"\x06\x06\x03":
         walk.at += 3
         return _ipv4(walk)
-    if len(head) < 8 or head[:6] != b"\xaa\xaa\x03\0\0\0" or walk.be16(6) <= 1500:
+    if len(head) < 8 or head[:6] not in (b"\xaa\xaa\x03\0\0\0", b"\xaa\xaa\x03\0\0\xf8") or walk.be16(6) <= 1500:
         raise NotIp
     walk.at += 8
     return _by_type(walk, int.from_bytes(head[6:8], "big"))
@@ -161,6 +166,9 @@ def _type_or_length(walk, kind):
 
 
 def _ethernet(walk):
+    walk.frames += 1
+    if walk.frames > 16:
+        raise NotIp
     walk.need(14)
     kind = walk.be16(12)
     walk.at += 14
