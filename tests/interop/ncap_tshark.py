@@ -214,7 +214,7 @@ def expected(rows):
                 lists[name].update(split(row[field]))
             elif not field and "2" in hellos:
                 suites = split(row["tls.handshake.ciphersuite"])
-                lists[name].update([number(suites[-1])] * min(1, len(suites)))
+                lists[name].update([number(suite) for suite in suites[-1:]])  # SSLv2 has others
     return layers, lists
 
 
