@@ -200,6 +200,38 @@ static void hand_written__random_packets__are_as_protobuf_c_packs_them(void **st
 	}
 }
 
+/* The usual option has a template: it says what the options are. */
+static void tcp__timestamps_alone__are_three_options(void **state)
+{
+	static const uint8_t values[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+	struct record_options options = { 0 };
+	static uint8_t frame[128];
+	struct ncap_rig rig;
+
+	(void)state;
+	rig_open(&rig, &options);
+	random_frame(frame, false, 6, 0, 3);
+	uint8_t *tcp = frame + 14 + 20 + 4 * 3;
+	memcpy(tcp + 20, "\1\1\10\12", 4);
+	memcpy(tcp + 24, values, 8);
+	rig_frame(&rig, LINK_ETHERNET, NS, frame, (size_t)(tcp + 32 - frame));
+	size_t n = rig_record(&rig, NCAP_TCP, 0);
+	Types__TCP *record = types__tcp__unpack(NULL, n, rig.out);
+	assert_non_null(record);
+	assert_int_equal(record->n_options, 3);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(record->options[i]->optiontype, 1);
+		assert_int_equal(record->options[i]->optionlength, 1);
+		assert_int_equal(record->options[i]->optiondata.len, 0);
+	}
+	assert_int_equal(record->options[2]->optiontype, 8);
+	assert_int_equal(record->options[2]->optionlength, 10);
+	assert_int_equal(record->options[2]->optiondata.len, 8);
+	assert_memory_equal(record->options[2]->optiondata.data, values, 8);
+	types__tcp__free_unpacked(record, NULL);
+	rig_close(&rig);
+}
+
 /* ---- texts --------------------------------------------------------------------------------------------------------- */
 
 static void text__invalid_utf8__becomes_the_replacement_character(void **state)
@@ -252,6 +284,7 @@ int main(void)
 		cmocka_unit_test(wire__numbers_at_the_borders__are_as_protobuf_c_has_them),
 		cmocka_unit_test(wire__short_forms__are_the_loops_bytes),
 		cmocka_unit_test(hand_written__random_packets__are_as_protobuf_c_packs_them),
+		cmocka_unit_test(tcp__timestamps_alone__are_three_options),
 		cmocka_unit_test(text__invalid_utf8__becomes_the_replacement_character),
 		cmocka_unit_test(legacy__time__is_seconds_and_six_digits),
 	};
