@@ -199,7 +199,7 @@ int frame_copy(const char *path, const struct frame_list *list, uint64_t since_n
 {
 	struct copy copy = { .path = path, .list = list, .since_ns = since_ns, .until_ns = until_ns, .output = output, .fd = -1 };
 	struct pcap_reader reader;
-	int error = pcap_reader_open(&reader, path, PCAP_BLOCK_BYTES);
+	int error = pcap_reader_open(&reader, path, PCAP_BLOCK_BYTES, 1);
 
 	if (error)
 		return error;

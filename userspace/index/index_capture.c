@@ -10,7 +10,7 @@ int index_capture_first(const char *path, uint64_t *first_ns)
 {
 	struct pcap_reader reader;
 	struct frame frame;
-	int error = pcap_reader_open(&reader, path, BLOCK_BYTES), filled = 1;
+	int error = pcap_reader_open(&reader, path, BLOCK_BYTES, 1), filled = 1;
 
 	if (error)
 		return error;

@@ -118,7 +118,7 @@ static bool capture_follow(struct index_follow *follow, struct capture *capture,
 static int capture_open(const struct capture *capture, struct pcap_reader *reader)
 {
 	log_mute(true);
-	int error = pcap_reader_open(reader, capture->path, PCAP_BLOCK_BYTES);
+	int error = pcap_reader_open(reader, capture->path, PCAP_BLOCK_BYTES, 1);
 	log_mute(false);
 	if (!error)
 		return 0;

@@ -95,12 +95,26 @@ ssize_t pcap_block_read(struct pcap_reader *reader)
 	return got;
 }
 
+void pcap_buffer_turn(struct pcap_reader *reader)
+{
+	size_t room = (size_t)(reader->block - reader->buffer);
+
+	if (reader->frames == reader->turned)
+		return;
+	reader->turned = reader->frames;
+	reader->buffer += reader->buffer_bytes;
+	if (reader->buffer == reader->memory + reader->buffers * reader->buffer_bytes)
+		reader->buffer = reader->memory;
+	reader->block = reader->buffer + room;
+}
+
 /* What is left of the block goes in front of where the next one will be. */
 static void block_move(struct pcap_reader *reader)
 {
 	size_t left = (size_t)(reader->end - reader->next);
-	uint8_t *to = reader->block - left;
 
+	pcap_buffer_turn(reader);
+	uint8_t *to = reader->block - left;
 	memmove(to, reader->next, left);
 	reader->next = to;
 	reader->end = reader->block;
@@ -199,7 +213,7 @@ static int short_input(const char *name, const uint8_t *head, size_t bytes)
 	return -EBADMSG;
 }
 
-static int buffer_open(struct pcap_reader *reader, size_t block_bytes)
+static int buffers_open(struct pcap_reader *reader, size_t block_bytes, unsigned buffers)
 {
 	/* In front: the part of a record that a block ends in. Behind, a page: where a record header that a block ends in
 	 * turns out to belong to a packet of the greatest length. */
@@ -207,9 +221,10 @@ static int buffer_open(struct pcap_reader *reader, size_t block_bytes)
 	size_t body = reader->variant == PCAP_LIBPCAP || block_bytes < room ? room : block_bytes;
 
 	reader->buffer_bytes = room + body + PAGE_BYTES;
-	reader->buffer = aligned_alloc(PAGE_BYTES, reader->buffer_bytes);
+	reader->buffers = buffers;
+	reader->memory = reader->buffer = aligned_alloc(PAGE_BYTES, buffers * reader->buffer_bytes);
 	if (!reader->buffer) {
-		log_error("cannot open %s: no memory for a buffer of %zu bytes", byte_stream_name(reader->stream),
+		log_error("cannot open %s: no memory for %u buffers of %zu bytes", byte_stream_name(reader->stream), buffers,
 			reader->buffer_bytes);
 		return -ENOMEM;
 	}
@@ -219,7 +234,7 @@ static int buffer_open(struct pcap_reader *reader, size_t block_bytes)
 	return 0;
 }
 
-int pcap_reader_open(struct pcap_reader *reader, const char *path, size_t block_bytes)
+int pcap_reader_open(struct pcap_reader *reader, const char *path, size_t block_bytes, unsigned buffers)
 {
 	const uint8_t *head;
 	size_t head_bytes;
@@ -237,7 +252,7 @@ int pcap_reader_open(struct pcap_reader *reader, const char *path, size_t block_
 	reader->variant = (uint8_t)variant_of(head);
 	/* Also for libpcap, which does not tell what the file has: the modified format and the old ones have microseconds. */
 	reader->nanoseconds = load_le32(head) == PCAP_MAGIC_NS || load_le32(head) == __builtin_bswap32(PCAP_MAGIC_NS);
-	error = buffer_open(reader, block_bytes);
+	error = buffers_open(reader, block_bytes, buffers);
 	if (error)
 		goto fail;
 	if (reader->variant == PCAP_NG)
@@ -255,7 +270,7 @@ fail:
 void pcap_reader_close(struct pcap_reader *reader)
 {
 	pcap_lib_close(reader); /* it reads from the stream: first */
-	free(reader->buffer);
+	free(reader->memory);
 	pcapng_close(reader);
 	free(reader->ready);
 	byte_stream_close(reader->stream);

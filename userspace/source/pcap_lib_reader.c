@@ -146,6 +146,7 @@ static int lib_end(struct pcap_reader *reader, int result)
 /* Copies packets until the batch is full, or the next might not fit. */
 int pcap_lib_refill(struct pcap_reader *reader)
 {
+	pcap_buffer_turn(reader);
 	uint8_t *to = reader->buffer;
 	uint8_t *limit = reader->buffer + reader->buffer_bytes - PCAP_READER_CAP_LEN_MAX;
 

@@ -8,7 +8,8 @@
  *      └───────────┴───────────────────────┘             └───────────┴───────────────────────┘
  *       room for one record, block                        so read() always fills the same, page-aligned, memory
  *
- * pcap_reader_take() gives frames that point into the block; they are valid until pcap_reader_refill(). One thread.
+ * pcap_reader_take() gives frames that point into the block; they are valid until pcap_reader_refill(). With several buffers, which
+ * take turns, they are valid until that many refills later: for who reads ahead of those who use the frames. One thread.
  */
 #ifndef FLOWLANE_PCAP_READER_H
 #define FLOWLANE_PCAP_READER_H
@@ -44,9 +45,12 @@ struct pcap_reader {
 	uint32_t snaplen; /* as the file says; 0 in the file: PCAP_CAP_LEN_MAX */
 
 	struct byte_stream *stream;
-	uint8_t *buffer;
-	size_t buffer_bytes;
-	uint8_t *block; /* in buffer */
+	uint8_t *memory; /* the buffers, one behind the other */
+	unsigned buffers;
+	uint64_t turned;     /* `frames` when the buffer at hand was begun */
+	uint8_t *buffer;     /* the one at hand */
+	size_t buffer_bytes; /* of each */
+	uint8_t *block;      /* in buffer */
 	size_t block_bytes;
 
 	struct pcapng *ng; /* PCAP_NG only */
@@ -59,12 +63,12 @@ struct pcap_reader {
 };
 
 /* Opens a capture of any kind; "-" is standard input. 0, or a negative errno, logged. block_bytes: PCAP_BLOCK_BYTES, or less
- * (a multiple of 4096) if there are many files. */
-int pcap_reader_open(struct pcap_reader *reader, const char *path, size_t block_bytes);
-/* Up to n (<= FLOWLANE_BATCH) frames out of the block, with no system call; 0: refill first. */
+ * (a multiple of 4096) if there are many files. buffers: at least 1. */
+int pcap_reader_open(struct pcap_reader *reader, const char *path, size_t block_bytes, unsigned buffers);
+/* Up to n frames out of the block, with no system call; 0: refill first. */
 unsigned pcap_reader_take(struct pcap_reader *reader, struct frame *frames, unsigned n);
 /* Once take gave 0: 1: there are frames to take; 0: nothing came from a pipe, again later; SOURCE_END or a negative errno,
- * logged. All frames taken before are invalid then. */
+ * logged. All frames taken before are invalid then; with several buffers, those that were taken `buffers` refills ago. */
 int pcap_reader_refill(struct pcap_reader *reader);
 /* Where the data of a frame lie in the file, until pcap_reader_refill(). Only if the reader is one that has positions. */
 uint64_t pcap_reader_position(const struct pcap_reader *reader, const uint8_t *data);
@@ -82,6 +86,8 @@ void pcap_lib_close(struct pcap_reader *reader);
 int pcap_block_fill(struct pcap_reader *reader);
 /* One read() behind what is there: its result. */
 ssize_t pcap_block_read(struct pcap_reader *reader);
+/* Before anything is written over a buffer: goes on in the next one, unless no frame was taken from this one. */
+void pcap_buffer_turn(struct pcap_reader *reader);
 /* Position in the (unpacked) file of what is to be taken next. */
 uint64_t pcap_block_offset(const struct pcap_reader *reader);
 /* For pcap_block.c and pcap_lib_reader.c: marks and says that the input ended inside this packet (1: first). SOURCE_END. */

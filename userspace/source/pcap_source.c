@@ -82,9 +82,9 @@ static const struct source_ops many_ops = {
 	.close = pcap_source_close,
 };
 
-static size_t block_bytes_for(unsigned count)
+static size_t block_bytes_for(unsigned count, unsigned buffers)
 {
-	size_t bytes = ALL_BLOCKS_BYTES / count / BLOCK_BYTES_MIN * BLOCK_BYTES_MIN;
+	size_t bytes = ALL_BLOCKS_BYTES / count / buffers / BLOCK_BYTES_MIN * BLOCK_BYTES_MIN;
 
 	if (bytes < BLOCK_BYTES_MIN)
 		return BLOCK_BYTES_MIN;
@@ -121,6 +121,11 @@ static void info_add(struct source_info *info, const struct pcap_reader *reader,
 
 int pcap_source_open(char *const *files, unsigned count, struct source **source)
 {
+	return pcap_source_open_ahead(files, count, 1, source);
+}
+
+int pcap_source_open_ahead(char *const *files, unsigned count, unsigned buffers, struct source **source)
+{
 	struct pcap_source *self;
 	int error = files_check(files, count);
 
@@ -137,7 +142,7 @@ int pcap_source_open(char *const *files, unsigned count, struct source **source)
 	for (unsigned i = 0; i < count; i++) {
 		struct pcap_reader *reader = &self->inputs[i].reader;
 
-		error = pcap_reader_open(reader, files[i], block_bytes_for(count));
+		error = pcap_reader_open(reader, files[i], block_bytes_for(count, buffers), buffers);
 		if (error)
 			goto fail;
 		self->count++;

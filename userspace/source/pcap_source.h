@@ -22,6 +22,12 @@
  */
 int pcap_source_open(char *const *files, unsigned count, struct source **source);
 
+/*
+ * The same for who reads ahead: the frames of a call of rx_batch() are valid until `buffers` calls later. (All captures give more
+ * than FLOWLANE_BATCH frames at once if they are asked to.)
+ */
+int pcap_source_open_ahead(char *const *files, unsigned count, unsigned buffers, struct source **source);
+
 /* The link type of the file with this index (enum link_type; -1: it has several): for messages when info.link is -1. */
 int pcap_source_link(const struct source *source, unsigned file);
 /* "EN10MB" for 1, as libpcap names it; "unknown". */

@@ -345,6 +345,8 @@ static int rest_skip(struct pcap_reader *reader)
 {
 	struct pcapng *ng = reader->ng;
 
+	if (ng->skip > 0)
+		pcap_buffer_turn(reader);
 	while (ng->skip > 0) {
 		size_t piece = ng->skip < reader->block_bytes ? (size_t)ng->skip : reader->block_bytes;
 		ssize_t got = byte_stream_read(reader->stream, reader->block, piece);
