@@ -38,6 +38,13 @@ struct batch_place {
 	unsigned count;  /* of its frames, before the filter */
 };
 
+/* Of a batch of one lane's own frames: about the frames of other lanes that it leaves out. */
+struct batch_others {
+	unsigned all;       /* frames that the batch stands for, own and others; 0: it leaves out none */
+	bool sure;          /* no frame in it may turn out to be another lane's */
+	uint64_t latest_ns; /* of them all */
+};
+
 struct source;
 
 struct source_ops {
@@ -45,6 +52,12 @@ struct source_ops {
 	/* Up to n (<= FLOWLANE_BATCH) frames: their number; 0: none now (live: none for 100 ms at most), call again; SOURCE_END; or a negative errno, said in the
 	 * log already, after all readable frames were handed out. Frames stay valid until release(). */
 	int (*rx_batch)(struct source *source, struct frame *frames, unsigned n);
+	/*
+	 * Of a source that lanes share; NULL: there is no such. As rx_batch(), but only frames of this lane, or that may be (their
+	 * `number` is that among all), as long as those among which they stand are older than until_ns. From there on all frames:
+	 * others->all is 0 then.
+	 */
+	int (*rx_mine)(struct source *source, struct frame *frames, unsigned n, uint64_t until_ns, struct batch_others *others);
 	/* Gives frames back, in any order. All must be back before the next rx_batch(). */
 	void (*release)(struct source *source, const struct frame *frames, unsigned n);
 	void (*stats)(const struct source *source, struct source_stats *stats);

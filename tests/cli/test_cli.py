@@ -37,7 +37,6 @@ class Usage(CliTest):
             (["-r", "a.pcap", "--pcap-precision", "ms"], "auto, us or ns"),
             (["-r", "a.pcap", "--write-pcap-rotate-mb", "1"], "--write-pcap FILE"),
             (["-r", "a.pcap", "-w", "x", "--write-pcap-max-files", "2"], "needs rotation"),
-            (["-r", "-", "--lanes", "2"], "--lanes 1"),
             (["-r", "-", "-r", "-"], "standard input"),
             (["-r", "a.pcap", "-w", "a.pcap"], "overwrite the input"),
             (["-r", "a.pcap", "-w", "x", "--export-json", "x"], "both write to x"),
@@ -420,6 +419,8 @@ class Results(CliTest):
     def test_standard_input__same_as_file(self):
         self.run_it("-q", "-r", "a.pcap", "--export-csv", "file.csv")
         self.run_it("-q", "-r", "-", "--export-csv", "pipe.csv", input=self.read("a.pcap"))
+        self.run_it("-q", "-r", "-", "--lanes", 3, "--export-csv", "lanes.csv", input=self.read("a.pcap"))
+        self.assertEqual(self.read("lanes.csv"), self.read("pipe.csv"))
         self.assertEqual(self.read("file.csv"), self.read("pipe.csv"))
 
     def test_progress__always__drawn_and_cleared(self):

@@ -260,7 +260,6 @@ static int check_inputs(struct options *options)
 {
 	const struct config *config = &options->config;
 	unsigned from_stdin = 0;
-	struct stat status;
 
 	if (config->listen)
 		return check_listen(options);
@@ -269,20 +268,8 @@ static int check_inputs(struct options *options)
 	if (!config->read_files_count && !options->dump_config)
 		return option_fail(
 			options, "nothing to read: give -r FILE, -i IF or --listen ADDR:PORT (flowlane --help shows examples)");
-	for (unsigned i = 0; i < config->read_files_count; i++) {
-		const char *path = config->read_files[i];
-		from_stdin += is_stdio(path);
-		if (config->lanes == 1)
-			continue;
-		/* Each lane reads the whole input by itself. */
-		if (is_stdio(path))
-			return option_fail(options,
-				"standard input can be read once only, not by %u lanes; use --lanes 1, or a file", config->lanes);
-		if (stat(path, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode)))
-			return option_fail(options,
-				"%s is a pipe and can be read once only, not by %u lanes; use --lanes 1, or a file", path,
-				config->lanes);
-	}
+	for (unsigned i = 0; i < config->read_files_count; i++)
+		from_stdin += is_stdio(config->read_files[i]);
 	if (from_stdin > 1)
 		return option_fail(options, "-r - is given %u times, but standard input can be read once only", from_stdin);
 	return config->read_files_count ? check_not_live(options) : 0;

@@ -46,7 +46,7 @@ const struct option_spec option_table[] = {
 	  .help = "stop after N packets that passed the filter; 0 reads all" },
 	{ .group = "Input", .name = "lanes", .kind = OPTION_NUMBER, .argument = "N",
 	  IN("run", "lanes"), SETS(lanes), .fallback = "1", RANGE(1, 64),
-	  .help = "for files: work in N threads; each reads the files and takes the flows whose hash is its own. Results do not depend on it, unless --max-flows is reached" },
+	  .help = "for files: work in N threads, which read the files together; each takes the flows whose hash is its own. Results do not depend on it, unless --max-flows is reached" },
 
 	/* ---- */
 	{ .group = "Live input", .name = "queues", .kind = OPTION_TEXT, .argument = "LIST", .unit = "a list such as 0-3,6",

@@ -371,6 +371,20 @@ static void core_batch_shared(struct core *core, const struct frame *frames, uns
 	core->now_ns = latest_ns;
 }
 
+static void core_batch_done(struct core *core, unsigned n)
+{
+	if (core->results.samples_count) {
+		core->on_rtt_samples(core->context, core->samples, core->results.samples_count);
+		core->results.samples_count = 0;
+	}
+	core->frames += n;
+	if (core->tap)
+		anomaly_publish(core->tap, core->frames, core->now_ns);
+	if (n) /* core->now_ns moves on without packets, too */
+		counter_set(&core->ledger.last_packet_ns, core->now_ns);
+	counter_set(&core->ledger.fragments_unmatched, decoder_fragments_unmatched(core->decoder));
+}
+
 void core_run(struct core *core, const struct frame *frames, unsigned n)
 {
 	if (n)
@@ -379,18 +393,22 @@ void core_run(struct core *core, const struct frame *frames, unsigned n)
 		core_batch(core, frames, n);
 	else
 		core_batch_shared(core, frames, n);
-	if (core->results.samples_count) {
-		core->on_rtt_samples(core->context, core->samples, core->results.samples_count);
-		core->results.samples_count = 0;
-	}
-	core->frames += n;
-	if (core->tap)
-		anomaly_publish(core->tap, core->frames, core->now_ns);
 	if (!core->ledger.first_packet_ns && n)
 		counter_set(&core->ledger.first_packet_ns, frames[0].ts_ns);
-	if (n) /* core->now_ns moves on without packets, too */
-		counter_set(&core->ledger.last_packet_ns, core->now_ns);
-	counter_set(&core->ledger.fragments_unmatched, decoder_fragments_unmatched(core->decoder));
+	core_batch_done(core, n);
+}
+
+void core_run_mine(struct core *core, const struct frame *frames, unsigned n, const struct batch_others *others)
+{
+	core->all_mine = others->sure;
+	core_batch(core, frames, n);
+	core->now_ns = others->latest_ns > core->now_ns ? others->latest_ns : core->now_ns;
+	core_batch_done(core, others->all);
+}
+
+uint64_t core_due_ns(const struct core *core)
+{
+	return core->frames ? flow_table_due_ns(core->table) : 0;
 }
 
 /* Frames that were taken, but never decoded. */

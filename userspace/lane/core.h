@@ -15,6 +15,7 @@
 #include "flowlane/ledger.h"
 #include "flowlane/packet.h"
 #include "flowlane/selection.h"
+#include "flowlane/source.h"
 #include "flow_table.h"
 
 /* Takes the RTT samples of a batch; called on the packet path. */
@@ -52,6 +53,11 @@ void core_destroy(struct core *core);                                    /* acce
 
 /* n <= FLOWLANE_BATCH frames, in the order of their capture. Packet path. */
 void core_run(struct core *core, const struct frame *frames, unsigned n);
+
+/* The same for a lane's own frames, whose `number` tells their place among `others`. Only before core_due_ns(). */
+void core_run_mine(struct core *core, const struct frame *frames, unsigned n, const struct batch_others *others);
+/* From this time on flows may end, and the core must see the frames of all lanes. */
+uint64_t core_due_ns(const struct core *core);
 
 /* Counts frames that the prefilter kept out, for one reason. */
 void core_filtered(struct core *core, enum prefilter_verdict reason, unsigned n, uint64_t bytes);

@@ -10,7 +10,6 @@
 
 #include "clock.h"
 #include "counters.h"
-#include "log.h"
 
 #include "poison.h"
 
@@ -172,13 +171,15 @@ void lane_packets(void *context, const struct packet *const *packets, unsigned n
 	}
 }
 
-/* On files all lanes read the same: what is wrong with them is said once, by lane 0. */
-static int lane_receive(struct lane *lane, struct frame *frames)
+/* A lane that shares its source with others needs no more than its own frames, if nothing in it looks at all of them. */
+static bool lane_needs_all(const struct lane *lane)
 {
-	log_mute(lane->number > 0 && !lane->source->info.live);
-	int n = lane->source->ops->rx_batch(lane->source, frames, FLOWLANE_BATCH);
-	log_mute(false);
-	return n;
+	for (unsigned i = 0; i < lane->sinks_count; i++) {
+		if (lane->sinks[i].frames)
+			return true;
+	}
+	return !lane->source->ops->rx_mine || !prefilter_is_empty(&lane->prefilter) ||
+	       atomic_load_explicit(lane->left, memory_order_relaxed) != LANE_NO_LIMIT;
 }
 
 /* Live: now and then, also while no frames come, flows may end and buffers are sent. */
@@ -222,15 +223,23 @@ void *lane_run(void *argument)
 	struct lane *lane = argument;
 	struct source *source = lane->source;
 	struct frame frames[FLOWLANE_BATCH];
+	struct batch_others others = { 0 };
+	bool needs_all = lane_needs_all(lane);
 	int n = 0;
 
 	while (lane_goes_on(lane)) {
-		n = lane_receive(lane, frames);
+		if (needs_all)
+			n = source->ops->rx_batch(source, frames, FLOWLANE_BATCH);
+		else
+			n = source->ops->rx_mine(source, frames, FLOWLANE_BATCH, core_due_ns(lane->core), &others);
 		if (n < 0)
 			break;
 		if (lane->places && n > 0)
 			lane_place(lane, frames, (unsigned)n);
-		lane_batch(lane, frames, (unsigned)n);
+		if (others.all)
+			core_run_mine(lane->core, frames, (unsigned)n, &others);
+		else
+			lane_batch(lane, frames, (unsigned)n);
 		if (source->ops->now_ns)
 			lane_tick(lane, n ? frames[n - 1].ts_ns : source->ops->now_ns(source));
 		source->ops->release(source, frames, (unsigned)n);

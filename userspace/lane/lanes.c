@@ -7,6 +7,7 @@
 #include "lanes_internal.h"
 #include "log.h"
 #include "pcap_source.h"
+#include "shared_file.h"
 
 static int lanes_open_outputs(struct lanes *lanes, const struct source_info *info)
 {
@@ -141,17 +142,15 @@ static int lane_attach_all(struct lanes *lanes, struct lane *lane)
 	return 0;
 }
 
-/* Each lane reads the files by itself. */
 static int lanes_open_files(struct lanes *lanes)
 {
 	const struct config *config = lanes->config;
-	int err = 0;
 
-	for (unsigned i = 0; i < lanes->count && !err; i++) {
-		log_mute(i > 0); /* lane 0 has said it */
-		err = pcap_source_open(config->read_files, config->read_files_count, &lanes->lane[i].source);
-		log_mute(false);
-	}
+	if (lanes->count == 1)
+		return pcap_source_open(config->read_files, config->read_files_count, &lanes->lane[0].source);
+	int err = shared_file_open(config->read_files, config->read_files_count, lanes->count, &lanes->shared);
+	for (unsigned i = 0; i < lanes->count && !err; i++)
+		lanes->lane[i].source = shared_file_source(lanes->shared, i);
 	return err;
 }
 
@@ -236,6 +235,7 @@ void lanes_close(struct lanes *lanes)
 			lanes->lane[i].source->ops->close(lanes->lane[i].source);
 		core_destroy(lanes->lane[i].core);
 	}
+	shared_file_close(lanes->shared);
 	capture_close(lanes->capture);
 	anomaly_destroy(lanes->anomaly);
 	stream_receiver_close(lanes->receiver);

@@ -19,8 +19,9 @@ struct lanes {
 	bool sample_changed;     /* so no one factor is right for all flows */
 	unsigned count;
 	unsigned started;
-	struct lane *lane;       /* [count] */
-	struct anomaly *anomaly; /* NULL: nobody looks for anomalies */
+	struct lane *lane;          /* [count] */
+	struct shared_file *shared; /* NULL: one lane, or live */
+	struct anomaly *anomaly;    /* NULL: nobody looks for anomalies */
 	unsigned outputs_count;
 	struct {
 		const struct sink_ops *ops;

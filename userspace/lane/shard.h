@@ -31,7 +31,7 @@ static inline uint32_t shard_of_key(const struct flow_key *key, uint32_t lanes)
 	return shard_hash((uint32_t)(x >> 32) ^ (uint32_t)x, key->a_port ^ key->b_port, key->proto, lanes);
 }
 
-/* A port that may lead into a tunnel, whose inner packet decides: one bit test, at times too careful. */
+/* A port that leads into a tunnel, whose inner packet decides. One bit test for nearly all that do not. */
 static inline bool shard_port_may_tunnel(uint32_t port)
 {
 #define PORT_BIT(port) (1ull << ((port)&63))
@@ -39,7 +39,9 @@ static inline bool shard_port_may_tunnel(uint32_t port)
 			       PORT_BIT(PORT_GENEVE) | PORT_BIT(PORT_GTPU) | PORT_BIT(PORT_TEREDO);
 #undef PORT_BIT
 
-	return ports >> (port & 63) & 1;
+	return __builtin_expect(ports >> (port & 63) & 1, 0) &&
+	       (port == PORT_VXLAN || port == PORT_VXLAN_LINUX || port == PORT_VXLAN_GPE || port == PORT_GENEVE ||
+		       port == PORT_GTPU || port == PORT_TEREDO);
 }
 
 /*
