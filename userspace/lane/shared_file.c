@@ -11,7 +11,7 @@
 #include "shard.h"
 
 #define NS_PER_S    ((uint64_t)1000000000)
-#define SLOTS       32 /* 5 ms of work: a lane that waits so long for memory, or for its CPU, does not stop the others */
+#define SLOTS       12 /* 2 ms of work: a lane may wait so long, for memory or its CPU, and stops no other */
 #define SLOTS_MIN   4  /* with many files, each of which has so many buffers */
 #define FEW_FILES   8
 #define AHEAD       3               /* so what is read is still in a cache when it is used, however large the ring */
