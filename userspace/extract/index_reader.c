@@ -21,13 +21,10 @@ struct index_reader {
 	rocksdb_readoptions_t *options;
 };
 
-/* Its writer was killed before there was a database: an index without flows. */
+/* Its writer was killed before there was a whole database: an index without flows. */
 static bool reader_is_new(const struct index_reader *reader)
 {
-	char current[PATH_MAX];
-
-	return reader->described && reader->info.state == INDEX_WRITING &&
-	       snprintf(current, sizeof(current), "%s/CURRENT", reader->path) < PATH_MAX && access(current, F_OK) < 0;
+	return reader->described && reader->info.state == INDEX_WRITING && index_db_is_begun(reader->path);
 }
 
 /* RocksDB takes a list of files that was cut off for a shorter one. */

@@ -1,6 +1,8 @@
 #include "index_db.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -101,26 +103,49 @@ int index_db_create(struct index_db *db, const char *path, bool merges)
 	return result;
 }
 
-/* A database without our families says so in a way of its own. */
-static int families_check(const char *path, const rocksdb_options_t *options)
+/* How many families `path` has, and how many of them are those of an index. 0 or a negative errno, logged. */
+static int families_count(const char *path, const rocksdb_options_t *options, unsigned *all, unsigned *ours)
 {
-	bool flows = false, packets = false;
 	char *error = NULL;
 	size_t n = 0;
 	char **names = rocksdb_list_column_families(options, path, &n, &error);
 
+	*all = (unsigned)n;
+	*ours = 0;
 	for (size_t i = 0; i < n; i++) {
-		flows |= !strcmp(names[i], INDEX_FAMILY_FLOWS);
-		packets |= !strcmp(names[i], INDEX_FAMILY_PACKETS);
+		for (unsigned family = 0; family < INDEX_FAMILIES; family++)
+			*ours += !strcmp(names[i], family_names[family]);
 	}
 	rocksdb_list_column_families_destroy(names, n); /* there is an empty list also after an error */
-	if (error)
-		return index_db_error("cannot open", path, &error);
-	if (flows && packets)
-		return 0;
+	return index_db_error("cannot open", path, &error);
+}
+
+/* A database without our families says so in a way of its own. */
+static int families_check(const char *path, const rocksdb_options_t *options)
+{
+	unsigned all, ours;
+	int error = families_count(path, options, &all, &ours);
+
+	if (error || ours == INDEX_FAMILIES)
+		return error;
 	log_error("index: \"%s\" is a RocksDB database of another kind: an index has the column families %s and %s", path,
 		INDEX_FAMILY_FLOWS, INDEX_FAMILY_PACKETS);
 	return -EBADMSG;
+}
+
+bool index_db_is_begun(const char *path)
+{
+	char current[PATH_MAX];
+	unsigned all, ours;
+
+	if (snprintf(current, sizeof(current), "%s/CURRENT", path) >= PATH_MAX)
+		return false;
+	if (access(current, F_OK) < 0)
+		return errno == ENOENT;
+	rocksdb_options_t *options = options_make();
+	int error = families_count(path, options, &all, &ours);
+	rocksdb_options_destroy(options);
+	return !error && all == ours && ours < INDEX_FAMILIES;
 }
 
 int index_db_open(struct index_db *db, const char *path, bool read_only, bool merges)

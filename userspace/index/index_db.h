@@ -20,6 +20,8 @@ struct index_db {
 int index_db_create(struct index_db *db, const char *path, bool merges);
 /* Opens one that is there, to read (any number of processes may) or to write. `merges`: with the merge operators. */
 int index_db_open(struct index_db *db, const char *path, bool read_only, bool merges);
+/* Whoever makes it was ended before all families were there: nothing is in it. RocksDB makes them one after the other. */
+bool index_db_is_begun(const char *path);
 void index_db_close(struct index_db *db); /* accepts one that is zero, or half open */
 /* Removes a database and its directory, if nothing else is in it. 0 or a negative errno, logged. */
 int index_db_remove(const char *path);
