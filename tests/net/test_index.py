@@ -83,6 +83,8 @@ class Index(lab.Lab):
                 time.sleep(0.1)
                 run.process.send_signal(signal.SIGHUP)
                 generated = generator.done().json()
+                if "--write-pcap-rotate-mb" not in options:
+                    lab.wait_for(lambda: "not reopened" in run.errors(), "SIGHUP is answered")
                 summary = self.stop_capture(run)
                 self.assert_conserved(summary, generated["sent"])
                 self.assertEqual("not reopened" in run.errors(), "--write-pcap-rotate-mb" not in options)
