@@ -28,7 +28,7 @@ export FLOWLANE_PLAIN=$root/build/release/flowlane # the corpus checks compare i
 export CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-2}
 export DEBIAN_FRONTEND=noninteractive
 
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 complaints=
 
 line() { printf '%-9s %-34s %5d s  %s\n' "$1" "$2" "$3" "${4:-}"; }
 
@@ -51,12 +51,15 @@ step() {
 		failed=$((failed + 1))
 		line FAILED "$name" $((SECONDS - start)) "exit code $code, all output in $log; its end:"
 		tail -n 25 "$log" | sed 's/^/    /'
+		complaints+="$name: exit code $code"$'\n'
 		;;
 	esac
 	return $code
 }
 
+# At the end once more what failed and why, where somebody who sees only the last lines finds it.
 finish() {
+	printf '%s' "$complaints"
 	printf 'total time %d s\n' "$SECONDS"
 	printf '%d passed, %d failed, %d skipped\n' $passed $failed $skipped
 	[[ $failed -eq 0 ]]
@@ -89,6 +92,7 @@ suite() {
 	if [[ $bad -ne 0 ]]; then
 		grep -vE '^ *([0-9]+/[0-9]+ Test +#.* Passed|Start +[0-9]+:)' "$log" | tail -n 60 | sed 's/^/    /'
 		echo "    all output in $log"
+		complaints+=$(grep -E 'Test +#.*\*\*\*|FAILED|^(FAIL|ERROR):|Error: |ERROR: |runtime error' "$log" | grep -v 'The following tests' | sort -u | head -n 12 | cut -c 1-300)$'\n'
 	fi
 	if [[ $skip -ne 0 ]]; then
 		grep -hE '^SKIPPED' "$log" "build/$preset/Testing/Temporary/LastTest.log" | sort -u | sed 's/^/    /'

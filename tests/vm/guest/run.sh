@@ -98,6 +98,20 @@ send() {
 	/bin/ethtool -S eth1 >counters.after
 }
 
+# when_sent N COMMAND...: once pktgen has sent so many more packets, whenever the host lets that be.
+packets_sent() { cat /sys/class/net/eth0/statistics/tx_packets; }
+have_sent() { [ "$(packets_sent)" -ge "$1" ]; }
+when_sent() {
+	local goal=$(($(packets_sent) + $1))
+	shift
+	(wait_until 30 have_sent $goal && "$@") &
+}
+pause_flowlane() {
+	kill -STOP $flowlane
+	wait_until 30 have_sent $(($(packets_sent) + 8000))
+	kill -CONT $flowlane
+}
+
 /bin/ip link set eth0 up
 /bin/ip link set eth1 up
 /bin/ethtool -L eth1 combined 2
@@ -174,7 +188,7 @@ begin killed --require-zerocopy -w cap.pcap
 packet_bytes=1000
 aim_forth eth0 20000 20000
 packet_bytes=
-(usleep 500000; kill -KILL $flowlane) &
+when_sent 10000 kill -KILL $flowlane
 send
 end KILL
 /bin/ethtool -K eth1 rxvlan on # nobody was left to do it
@@ -188,7 +202,7 @@ end TERM
 # The lanes stand still for a while, with small rings.
 begin overload --require-zerocopy --ring-size 64 $outputs
 aim_forth eth0 20000 20000
-(usleep 300000; kill -STOP $flowlane; usleep 300000; kill -CONT $flowlane) &
+when_sent 4000 pause_flowlane
 send
 end INT
 
