@@ -15,6 +15,9 @@ import sys
 from pktgen_pcap import read_pktgen_pcap
 
 FLOWS = 100  # of each case
+# Flowlane's stamps come from another clock of the kernel than pktgen's; how far the two are apart it measures, on an emulated CPU
+# to some microseconds. The fastest packets take no longer than that.
+CLOCK_ERROR_NS = 100_000
 failures = 0
 
 
@@ -122,7 +125,7 @@ def check_pcap(case, received, missing, cap_len=60, may_be_cut=False):
     if packets:
         delays = sorted(packet.ts_ns - packet.sent_ns for packet in packets)
         check(f"{case.name}: time stamps are {delays[0] / 1e6:.3f} to {delays[-1] / 1e6:.3f} ms after pktgen's, median "
-              f"{delays[len(delays) // 2] / 1e6:.3f}", delays[0] >= 0 and delays[-1] < 5e9, "that cannot be")
+              f"{delays[len(delays) // 2] / 1e6:.3f}", delays[0] >= -CLOCK_ERROR_NS and delays[-1] < 5e9, "that cannot be")
     return packets
 
 
