@@ -15,6 +15,9 @@
 #define SO_BUSY_POLL_BUDGET 70
 #endif
 
+#define STALL_PACKETS 8 /* fewer may have come between the reading of one counter and the next */
+#define STALL_LOOKS   2
+
 #define POLL_US 20 /* how long one call polls at most */
 #define BUDGET  64 /* frames of one poll: a batch */
 
@@ -31,6 +34,19 @@ struct setting {
 struct busy_poll {
 	struct setting settings[2];
 };
+
+bool busy_poll_stalls(struct busy_poll_watch *watch, uint64_t packets, uint64_t missed, uint64_t seen)
+{
+	bool still = seen == watch->seen;
+	int64_t ahead = (int64_t)(packets - seen);
+	bool left = still && ahead > watch->ahead + STALL_PACKETS;
+
+	watch->missed_looks = still ? watch->missed_looks + (missed > watch->missed) : 0;
+	watch->seen = seen;
+	watch->missed = missed;
+	watch->ahead = ahead > watch->ahead ? ahead : watch->ahead;
+	return left || watch->missed_looks >= STALL_LOOKS;
+}
 
 /* Files of the network namespace that this process's /sys shows. */
 static FILE *setting_open(const char *interface, const char *file, const char *mode)

@@ -37,9 +37,12 @@ struct capture_interface {
 
 	/* watch */
 	bool down, gone, no_socket_said;
-	uint64_t seen_before;
 	struct nic_counters nic_start, nic_last;
-	int64_t nic_ahead; /* packets that the NIC has counted more than the program, at most */
+	struct busy_poll_watch {
+		uint64_t seen, missed; /* at the last look */
+		int64_t ahead;         /* packets that the NIC has counted more than the program, at most */
+		unsigned missed_looks; /* at which `missed` had moved, since a packet was seen */
+	} busy_watch;
 };
 
 struct capture {

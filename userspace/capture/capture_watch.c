@@ -12,8 +12,6 @@
 #include "log.h"
 #include "phc.h"
 
-#define STALL_PACKETS 8 /* fewer may have come between the reading of one counter and the next */
-
 void watch_nic(struct capture_interface *interface)
 {
 	struct nic_counters now;
@@ -114,19 +112,13 @@ static uint64_t seen_by_program(struct capture_interface *interface)
 	return seen;
 }
 
-/*
- * The NIC counts, and nobody fetches: busy polling does not work with this driver or kernel. Not simply "its counters move": many
- * drivers bring them up to date only every second or two, and so count when the traffic is over.
- */
 static void watch_busy_poll(struct capture *capture, struct capture_interface *interface)
 {
+	const struct nic_counters *now = &interface->nic_last, *start = &interface->nic_start;
 	uint64_t seen = seen_by_program(interface);
-	int64_t ahead = (int64_t)(interface->nic_last.packets - interface->nic_start.packets - seen);
-	bool stalled = seen == interface->seen_before && ahead > interface->nic_ahead + STALL_PACKETS;
+	bool stalls = busy_poll_stalls(&interface->busy_watch, now->packets - start->packets, now->missed - start->missed, seen);
 
-	interface->seen_before = seen;
-	interface->nic_ahead = ahead > interface->nic_ahead ? ahead : interface->nic_ahead;
-	if (!interface->busy || !stalled)
+	if (!interface->busy || !stalls)
 		return;
 	log_warning(
 		"%s: busy polling does not work with driver %s here (its counters move, but no packet was fetched for a second); "
