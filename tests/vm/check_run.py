@@ -253,6 +253,13 @@ def check_flap(case):
               "standard error does not say it")
 
 
+def check_busy(case):
+    """Interrupts are put off while lanes poll, and it does not stall."""
+    check_run(case, 5000, [0, 1])
+    equal(f"{case.name}: napi_defer_hard_irqs, gro_flush_timeout while it ran", case.text("nic.during").splitlines()[-2:], ["2", "200000"])
+    check(f"{case.name}: it works", "does not work" not in case.text("stderr"), case.text("stderr"))
+
+
 def check_copy(case):
     check_run(case, 10000, [0, 1], mode="copy")
 
@@ -318,7 +325,7 @@ def main():
         sys.exit("Usage: check_run.py GUEST_DIRECTORY")
     guest = pathlib.Path(sys.argv[1])
     cases = {"doctor": check_doctor, "stream": check_stream, "talk": check_talk, "symmetric": check_symmetric, "fanout": check_fanout, "flap": check_flap,
-             "copy": check_copy, "killed": check_killed, "one_queue": check_one_queue, "overload": check_overload, "mtu": check_mtu}
+             "busy": check_busy, "copy": check_copy, "killed": check_killed, "one_queue": check_one_queue, "overload": check_overload, "mtu": check_mtu}
     for name, judge in cases.items():
         judge(Case(guest / name))
     check_kernel(guest)

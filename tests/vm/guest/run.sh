@@ -32,6 +32,7 @@ nic_state() {
 	/bin/ethtool -x eth1
 	/bin/ethtool -n eth1 rx-flow-hash udp4
 	/bin/ethtool -n eth1 rx-flow-hash tcp4
+	cat /sys/class/net/eth1/napi_defer_hard_irqs /sys/class/net/eth1/gro_flush_timeout
 } 2>&1
 
 # begin CASE ARGUMENT...: flowlane on eth1, until it is ready.
@@ -174,6 +175,12 @@ usleep 1500000
 /bin/ip link set eth1 up
 wait_until 10 have_carrier
 aim_forth eth0 5000 20000
+send
+end INT
+
+# Lanes poll the driver themselves. No more packets than both RX rings of the NIC hold: the CPUs are all taken.
+begin busy --busy-poll $lossless
+aim_forth eth0 5000 10000
 send
 end INT
 
