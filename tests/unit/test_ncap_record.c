@@ -232,6 +232,39 @@ static void tcp__timestamps_alone__are_three_options(void **state)
 	rig_close(&rig);
 }
 
+/* A segment of port 53: a length, and the header of a message; 5 bytes of a question or 11 of an answer, and more. */
+static void dns__tcp_segment_whose_counts_have_no_room__is_none(void **state)
+{
+	static const struct {
+		const char *name, *message;
+		bool is;
+	} cases[] = {
+		{ "a question", "0011 0001 0100 0001 0000 0000 0000 00 0001 0001", true },
+		{ "an answer", "0017 0001 8000 0000 0001 0000 0000 00 0001 0001 00000000 0000", true },
+		{ "two questions in the room of one", "0011 0001 0100 0002 0000 0000 0000 00 0001 0001", false },
+		{ "answers without room", "0011 0001 8000 0001 0001 0000 0000 00 0001 0001", false },
+		{ "amid a file", "0010 5989 4589 f48d 7df4 c745 f803 00000000", false },
+		{ "longer than the segment", "0012 0001 0100 0001 0000 0000 0000 00 0001 0001", false },
+	};
+	struct record_options options = { 0 };
+	uint8_t frame[256];
+	struct ncap_rig rig;
+
+	(void)state;
+	rig_open(&rig, &options);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t head = rig_hex("020000000001 020000000002 0800", frame, sizeof(frame));
+		size_t tcp = rig_hex("c000 0035 00000001 00000001 5018 0400 0000 0000", frame + head + 20, 64);
+		size_t n = rig_hex(cases[i].message, frame + head + 20 + tcp, 128);
+		rig_hex("4500 0000 0000 0000 4006 0000 c0000201 c0000202", frame + head, 64);
+		frame[head + 3] = (uint8_t)(20 + tcp + n);
+		rig_frame(&rig, LINK_ETHERNET, NS, frame, head + 20 + tcp + n);
+		if ((rig_record(&rig, NCAP_DNS, 0) != 0) != cases[i].is)
+			fail_msg("%s", cases[i].name);
+	}
+	rig_close(&rig);
+}
+
 /* ---- texts --------------------------------------------------------------------------------------------------------- */
 
 static void text__invalid_utf8__becomes_the_replacement_character(void **state)
@@ -285,6 +318,7 @@ int main(void)
 		cmocka_unit_test(wire__short_forms__are_the_loops_bytes),
 		cmocka_unit_test(hand_written__random_packets__are_as_protobuf_c_packs_them),
 		cmocka_unit_test(tcp__timestamps_alone__are_three_options),
+		cmocka_unit_test(dns__tcp_segment_whose_counts_have_no_room__is_none),
 		cmocka_unit_test(text__invalid_utf8__becomes_the_replacement_character),
 		cmocka_unit_test(legacy__time__is_seconds_and_six_digits),
 	};

@@ -8,8 +8,10 @@
 
 #include "poison.h"
 
-#define HEADER_BYTES  12
-#define NAME_MAX_TEXT 255
+#define HEADER_BYTES   12
+#define QUESTION_BYTES 5  /* of the root: type, class */
+#define RECORD_BYTES   11 /* of the root, without data */
+#define NAME_MAX_TEXT  255
 
 enum rr_type { RR_A = 1, RR_NS = 2, RR_CNAME = 5, RR_SOA = 6, RR_PTR = 12, RR_MX = 15, RR_TXT = 16, RR_AAAA = 28, RR_SRV = 33 };
 
@@ -87,7 +89,7 @@ static ProtobufCBinaryData name_bytes(struct dns *dns, uint32_t at)
 
 static size_t questions_read(struct dns *dns, unsigned count, Types__DNSQuestion ***list)
 {
-	size_t max = (dns->bytes - HEADER_BYTES) / 5, n = 0;
+	size_t max = (dns->bytes - HEADER_BYTES) / QUESTION_BYTES, n = 0;
 	max = count < max ? count : max;
 	Types__DNSQuestion **questions = scratch_take(dns->scratch, max * sizeof(*questions));
 
@@ -236,7 +238,7 @@ static void rdata_read(struct dns *dns, Types__DNSResourceRecord *record, uint32
 
 static size_t records_read(struct dns *dns, unsigned count, Types__DNSResourceRecord ***list)
 {
-	size_t max = (dns->bytes - HEADER_BYTES) / 11, n = 0;
+	size_t max = (dns->bytes - HEADER_BYTES) / RECORD_BYTES, n = 0;
 	max = count < max ? count : max;
 	Types__DNSResourceRecord **records = dns->broken ? NULL : scratch_take(dns->scratch, max * sizeof(*records));
 
@@ -283,6 +285,18 @@ static void header_read(const uint8_t *data, Types__DNS *message)
 	message->arcount = load_be16(data + 10);
 }
 
+/* Over TCP only the length says that a message begins here, which some bytes amid a stream do too: what is counted must have room. */
+static bool stream_begins(const uint8_t *data, uint32_t bytes)
+{
+	uint32_t length = bytes < 2 + HEADER_BYTES ? 0 : load_be16(data);
+
+	if (length < HEADER_BYTES || length > bytes - 2)
+		return false;
+	const uint8_t *counts = data + 2 + 4;
+	uint32_t records = load_be16(counts + 2) + load_be16(counts + 4) + load_be16(counts + 6);
+	return load_be16(counts) * QUESTION_BYTES + records * RECORD_BYTES <= length - HEADER_BYTES;
+}
+
 uint8_t *record_dns(struct encoder *encoder, const struct ncap_layer *layer, uint8_t *out)
 {
 	const struct ncap_ip *ip = record_ip(encoder, layer);
@@ -296,7 +310,7 @@ uint8_t *record_dns(struct encoder *encoder, const struct ncap_layer *layer, uin
 	Types__DNS message = TYPES__DNS__INIT;
 
 	if (ip->transport == NCAP_TCP) { /* section 4.2.2: the length in front; a message that begins elsewhere is left out */
-		if (dns.bytes < 2 + HEADER_BYTES || load_be16(dns.data) < HEADER_BYTES || load_be16(dns.data) > dns.bytes - 2)
+		if (!stream_begins(dns.data, dns.bytes))
 			return NULL;
 		dns.bytes = load_be16(dns.data);
 		dns.data += 2;
