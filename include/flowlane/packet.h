@@ -76,17 +76,17 @@ struct packet {
 	uint8_t tcp_offset; /* data offset and reserved bits, as on the wire; 0 if not TCP */
 
 	/* Offsets from frame->data: l3_off <= l4_off <= payload_off <= cap_len. payload_off == cap_len: nothing captured. */
-	uint16_t l3_off;
-	uint16_t l4_off;      /* 0 if PACKET_FRAGMENT_LATER; else the header's fixed part (TCP: 20 bytes) is captured */
 	uint16_t payload_off; /* for TCP: behind the options, so options are [l4_off + 20, payload_off) */
-
-	uint8_t tos;       /* IPv4 TOS / IPv6 traffic class */
-	uint8_t ttl;       /* or hop limit */
-	uint8_t icmp_type; /* ICMP and ICMPv6 only */
+	uint8_t icmp_type;    /* ICMP and ICMPv6 only */
 	uint8_t icmp_code;
-	uint16_t vlan;      /* outermost id as seen outside of tunnels, 0xffff: untagged (whether or not it is in the key) */
+	uint16_t l3_off;
+	uint16_t l4_off;   /* 0 if PACKET_FRAGMENT_LATER; else the header's fixed part (TCP: 20 bytes) is captured */
+	uint16_t vlan;     /* outermost id as seen outside of tunnels, 0xffff: untagged (whether or not it is in the key) */
+	uint16_t echo_seq; /* ICMP echo request / reply: sequence number */
+
 	uint64_t addresses; /* to compare flows by: IPv4: A << 32 | B as numbers; IPv6: the hash */
-	uint16_t echo_seq;  /* ICMP echo request / reply: sequence number */
+	uint8_t tos;        /* IPv4 TOS / IPv6 traffic class */
+	uint8_t ttl;        /* or hop limit */
 	uint8_t unused[22]; /* nobody writes them */
 };
 _Static_assert(sizeof(struct packet) == 128, "two cache lines a packet; the batch must stay in L1");

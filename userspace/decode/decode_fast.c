@@ -21,8 +21,8 @@
 #define TWICE(x) BE16(x), BE16(x)
 
 /* The ports, each for source and destination, as they lie in the packet. One bit each in the result of special_ports(). */
-#define SPECIAL_LOW  TWICE(PORT_VXLAN), TWICE(PORT_VXLAN_LINUX), TWICE(PORT_VXLAN_GPE), TWICE(PORT_GENEVE)
-#define SPECIAL_HIGH TWICE(PORT_GTPU), TWICE(PORT_TEREDO), TWICE(PORT_DNS), TWICE(PORT_QUIC)
+#define SPECIAL_LOW  TWICE(PORT_VXLAN), TWICE(PORT_VXLAN_LINUX), TWICE(PORT_DNS), TWICE(PORT_QUIC)
+#define SPECIAL_HIGH TWICE(PORT_VXLAN_GPE), TWICE(PORT_GENEVE), TWICE(PORT_GTPU), TWICE(PORT_TEREDO)
 
 /* ports: source and destination as in the packet. Compared with all special ones at once: no branch, no table. */
 static inline uint32_t special_ports(uint32_t ports)
@@ -49,6 +49,11 @@ _Static_assert(offsetof(struct packet, tcp_ack) == offsetof(struct packet, tcp_s
 _Static_assert(offsetof(struct packet, tcp_flags) == offsetof(struct packet, tcp_window) + 2, "tail");
 _Static_assert(offsetof(struct packet, tcp_offset) == offsetof(struct packet, tcp_window) + 3, "tail");
 _Static_assert(offsetof(struct packet, verdict) == offsetof(struct packet, key.tunnel) + 4, "zeros");
+_Static_assert(offsetof(struct packet, icmp_type) == offsetof(struct packet, payload_off) + 2, "payload and zeros");
+_Static_assert(offsetof(struct packet, icmp_code) == offsetof(struct packet, payload_off) + 3, "payload and zeros");
+_Static_assert(offsetof(struct packet, l4_off) == offsetof(struct packet, l3_off) + 2, "place");
+_Static_assert(offsetof(struct packet, vlan) == offsetof(struct packet, l3_off) + 4, "place");
+_Static_assert(offsetof(struct packet, echo_seq) == offsetof(struct packet, l3_off) + 6, "place");
 
 static inline void store_u64(void *p, uint64_t v)
 {
@@ -58,6 +63,11 @@ static inline void store_u64(void *p, uint64_t v)
 static inline uint64_t rotate64(uint64_t x, unsigned bits)
 {
 	return x << (bits & 63) | x >> (-bits & 63);
+}
+
+static inline unsigned __int128 number128(uint64_t high, uint64_t low)
+{
+	return (unsigned __int128)high << 64 | low;
 }
 
 static inline uint32_t rotate32(uint32_t x, unsigned bits)
@@ -108,23 +118,23 @@ static inline __attribute__((always_inline)) bool transport_fast(const struct ip
 
 	if (__builtin_expect(wrong | beyond >> 31, 0))
 		return false;
+	uint64_t numbers = load_be64(l4 + 4);
 	/* UDP's own length may be shorter than what IP carries; 0 and below 8 wrap around and do not count. */
-	uint32_t payload_max = ((uint32_t)load_be16(l4 + 4) - 8) | kind->length;
+	uint32_t payload_max = ((uint32_t)(numbers >> 48) - 8) | kind->length;
 
 	packet->l3_len = ip->total;
 	packet->payload_len = rest < payload_max ? rest : payload_max;
-	store_u64(&packet->tcp_seq, rotate64(load_be64(l4 + 4) & kind->numbers, 32));
+	store_u64(&packet->tcp_seq, rotate64(numbers & kind->numbers, 32));
 	store_le32(&packet->tcp_window, tail);
 	store_u64(&packet->key.tunnel, 0);
-	packet->flags = (uint16_t)(kind->flags | (special & SPECIAL_ASKING) >> 8 | (cap < end ? PACKET_L4_CUT : 0));
+	packet->flags = (uint16_t)(kind->flags | (special & PACKET_ASKS));
 	packet->frame = frame;
-	packet->l3_off = (uint16_t)ip->l3_off;
-	packet->l4_off = (uint16_t)ip->l4_off;
-	packet->payload_off = (uint16_t)(ip->l4_off + header < cap ? ip->l4_off + header : cap);
-	packet->icmp_type = 0;
-	packet->icmp_code = 0;
-	packet->vlan = ip->vlan;
-	packet->echo_seq = 0;
+	store_le32(&packet->payload_off, ip->l4_off + header);
+	store_u64(&packet->l3_off, (uint64_t)ip->vlan << 32 | ip->l4_off << 16 | ip->l3_off);
+	if (__builtin_expect(cap < end, 0)) {
+		packet->flags |= PACKET_L4_CUT;
+		packet->payload_off = packet->payload_off < cap ? packet->payload_off : (uint16_t)cap;
+	}
 	return true;
 }
 

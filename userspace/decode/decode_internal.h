@@ -128,8 +128,8 @@ struct fragment_table {
 };
 
 /* Of the ports that the fast path looks for, one bit each: what leads on into a tunnel, and what asks and answers. */
-#define SPECIAL_TUNNELS 0x0fffu
-#define SPECIAL_ASKING  0xf000u
+#define SPECIAL_TUNNELS 0xff0fu
+#define SPECIAL_ASKING  PACKET_ASKS
 
 struct decoder {
 	struct decoder_options options;

@@ -21,6 +21,7 @@
 #define CHUNK        8
 #define MATCH_BEHIND 2
 #define COUNT_BEHIND 5
+#define FRAMES_AHEAD 2 /* chunks: so early are frames asked for */
 #define CHUNKS_MAX   (FLOWLANE_BATCH / CHUNK)
 
 /* A part of the batch. Of its packets only those that belong to flows of this lane. */
@@ -45,7 +46,7 @@ struct core {
 	/* the batch at hand */
 	struct packet packets[FLOWLANE_BATCH];
 	struct chunk chunks[CHUNKS_MAX];
-	struct tcp_work tcp[CHUNK]; /* counted segments that tcp_update() has not seen yet */
+	struct tcp_work tcp[FLOWLANE_BATCH]; /* counted segments that tcp_update() has not seen yet */
 	unsigned tcp_count;
 	struct rtt_sample samples[FLOWLANE_BATCH]; /* a packet answers at most one */
 	struct rtt_results results;
@@ -240,6 +241,14 @@ static __attribute__((noinline)) void core_note(struct core *core, struct flow *
 	anomaly_note(core->tap, flow, packet, core->frames + (core->lanes > 1 ? packet->frame->number : 0));
 }
 
+/* Samples are listed in the order of their packets. */
+static __attribute__((noinline)) void core_ask(struct core *core, struct flow *flow, const struct packet *packet)
+{
+	if (core->results.samples)
+		core_finish_tcp(core);
+	rtt_app_update(flow, packet, rtt_app(packet), &core->results);
+}
+
 /* extras: a constant where it is called, so that a run without one-way records and detectors has no trace of them here. */
 static inline __attribute__((always_inline)) void core_count(
 	struct core *core, struct flow *flow, const struct packet *packet, const bool extras)
@@ -254,7 +263,7 @@ static inline __attribute__((always_inline)) void core_count(
 	core->tcp[core->tcp_count] = (struct tcp_work){ (struct tcp_flow *)flow, packet };
 	core->tcp_count += packet->flags / PACKET_SEGMENT & 1;
 	if (__builtin_expect(packet->flags & PACKET_ASKS, 0))
-		rtt_app_update(flow, packet, rtt_app(packet), &core->results);
+		core_ask(core, flow, packet);
 	flow_update(flow, packet);
 }
 
@@ -294,7 +303,6 @@ static void core_count_chunk(struct core *core, const struct packet *packets, un
 		}
 		core->now_ns = latest_ns > core->now_ns ? latest_ns : core->now_ns;
 	}
-	core_finish_tcp(core);
 }
 
 static unsigned chunk_size(unsigned number, unsigned n)
@@ -327,10 +335,10 @@ static void core_batch(struct core *core, const struct frame *frames, unsigned n
 {
 	unsigned chunks = (n + CHUNK - 1) / CHUNK;
 
-	decode_prefetch(frames, chunk_size(0, n));
+	decode_prefetch(frames, n < FRAMES_AHEAD * CHUNK ? n : FRAMES_AHEAD * CHUNK);
 	for (unsigned step = 0; step < chunks + COUNT_BEHIND; step++) {
-		if (step + 1 < chunks)
-			decode_prefetch(frames + (step + 1) * CHUNK, chunk_size(step + 1, n));
+		if (step + FRAMES_AHEAD < chunks)
+			decode_prefetch(frames + (step + FRAMES_AHEAD) * CHUNK, chunk_size(step + FRAMES_AHEAD, n));
 		if (step < chunks)
 			core_decode_chunk(core, frames, step, n);
 		if (step >= MATCH_BEHIND && step - MATCH_BEHIND < chunks)
@@ -339,6 +347,7 @@ static void core_batch(struct core *core, const struct frame *frames, unsigned n
 			core_count_chunk(core, core->packets + (step - COUNT_BEHIND) * CHUNK, chunk_size(step - COUNT_BEHIND, n),
 				&core->chunks[step - COUNT_BEHIND]);
 	}
+	core_finish_tcp(core);
 	for (unsigned i = 0; core->on_packets && i < chunks; i++)
 		core->on_packets(core->context, core->chunks[i].packets, core->chunks[i].count);
 }

@@ -1,7 +1,6 @@
 #include "rtt.h"
 
 #include "bytes.h"
-#include "counters.h"
 
 #include "poison.h"
 
@@ -10,15 +9,11 @@
 
 enum { ICMP_ECHO_REPLY = 0, ICMP_ECHO_REQUEST = 8, ICMP6_ECHO_REQUEST = 128, ICMP6_ECHO_REPLY = 129 };
 
-void rtt_result(struct rtt_results *results, const struct packet *packet, uint32_t ticks, enum rtt_source source)
+void rtt_note(struct rtt_results *results, const struct packet *packet, uint32_t ticks, enum rtt_source source)
 {
-	counter_add(&results->ledger->rtt_samples[source], 1);
-	if (results->samples)
-		results->samples[results->samples_count++] = (struct rtt_sample){ .ts_ns = packet->frame->ts_ns,
-			.ticks = ticks,
-			.source = (uint8_t)source,
-			.dir = packet->dir,
-			.key = packet->key };
+	results->samples[results->samples_count++] = (struct rtt_sample){
+		.ts_ns = packet->frame->ts_ns, .ticks = ticks, .source = (uint8_t)source, .dir = packet->dir, .key = packet->key
+	};
 }
 
 static void rtt_app_sample(

@@ -2,6 +2,7 @@
 #ifndef FLOWLANE_RTT_H
 #define FLOWLANE_RTT_H
 
+#include "counters.h"
 #include "flowlane/ledger.h"
 #include "flowlane/live.h"
 #include "flowlane/packet.h"
@@ -32,11 +33,18 @@ static inline uint32_t rtt_ewma(uint32_t old, uint32_t ticks)
 	return (uint32_t)(((uint64_t)old * 7 + ticks + 4) / 8);
 }
 
+/* Of a flow's first samples each second one is a new minimum: no branch on that. */
+static inline uint32_t rtt_min(uint32_t old, uint32_t samples, uint32_t ticks)
+{
+	uint32_t least = samples ? old : UINT32_MAX;
+
+	return ticks < least ? ticks : least;
+}
+
 static inline void rtt_add(struct rtt_stat *stat, uint32_t ticks)
 {
 	stat->ewma = stat->samples ? rtt_ewma(stat->ewma, ticks) : ticks;
-	if (!stat->samples || ticks < stat->min)
-		stat->min = ticks;
+	stat->min = rtt_min(stat->min, stat->samples, ticks);
 	stat->last = ticks;
 	stat->samples++;
 }
@@ -44,8 +52,7 @@ static inline void rtt_add(struct rtt_stat *stat, uint32_t ticks)
 static inline void rtt_leg_add(struct rtt_leg_stat *stat, uint32_t ticks)
 {
 	stat->ewma = stat->samples ? rtt_ewma(stat->ewma, ticks) : ticks;
-	if (!stat->samples || ticks < stat->min)
-		stat->min = ticks;
+	stat->min = rtt_min(stat->min, stat->samples, ticks);
 	stat->samples++;
 }
 
@@ -64,8 +71,16 @@ static inline enum rtt_app rtt_app(const struct packet *packet)
 	return icmp ? RTT_APP_ICMP_ECHO : dns ? RTT_APP_DNS : RTT_APP_QUIC;
 }
 
+/* Puts a sample on the list. */
+void rtt_note(struct rtt_results *results, const struct packet *packet, uint32_t ticks, enum rtt_source source);
+
 /* Counts a sample that packet->dir answered. */
-void rtt_result(struct rtt_results *results, const struct packet *packet, uint32_t ticks, enum rtt_source source);
+static inline void rtt_result(struct rtt_results *results, const struct packet *packet, uint32_t ticks, enum rtt_source source)
+{
+	counter_add(&results->ledger->rtt_samples[source], 1);
+	if (__builtin_expect(results->samples != NULL, 0))
+		rtt_note(results, packet, ticks, source);
+}
 
 /* One packet of a flow that is not TCP, before its flow_update(): after a long silence nothing can be timed any more. */
 void rtt_app_update(struct flow *flow, const struct packet *packet, enum rtt_app app, struct rtt_results *results);

@@ -237,8 +237,7 @@ void tcp_forget(struct tcp_flow *tcp)
  * after the others, in the same order.
  */
 struct tcp_answer {
-	struct tcp_flow *tcp;
-	const struct packet *packet;
+	const struct tcp_work *work;
 	uint32_t ticks;
 };
 
@@ -250,37 +249,45 @@ struct tcp_answer {
 _Static_assert(offsetof(struct tcp_flow, bits) == offsetof(struct tcp_flow, state) + 1, "one number");
 _Static_assert(offsetof(struct tcp_flow, sample_used) == offsetof(struct tcp_flow, state) + 2, "one number");
 
-/* False, and nothing done: not plain. Writes *answer in any case; it counts if *answered. */
-static inline bool tcp_update_plain(
-	struct tcp_flow *tcp, const struct packet *packet, struct tcp_answer *answer, unsigned *answered)
+static inline uint16_t rotate16(uint16_t x, unsigned bits)
 {
+	return (uint16_t)(x << bits | x >> (16 - bits));
+}
+
+/* False, and nothing done: not plain. Writes *answer in any case; it counts if *answered. */
+static inline bool tcp_update_plain(const struct tcp_work *work, struct tcp_answer *answer, unsigned *answered)
+{
+	struct tcp_flow *tcp = work->tcp;
+	const struct packet *packet = work->packet;
 	unsigned dir = packet->dir, covered, exact;
 	struct tcp_half *half = &tcp->half[dir];
-	uint32_t status, length = packet->payload_len, tick = rtt_tick(packet->frame->ts_ns);
+	uint32_t status, length = packet->payload_len, ack = packet->tcp_ack, tick = rtt_tick(packet->frame->ts_ns);
 
 	memcpy(&status, &tcp->state, sizeof(status));
 	if ((status & TCP_PLAIN_MASK) != TCP_PLAIN_STATUS || packet->tcp_seq != half->next_seq || tcp->flow.dup_acks[dir] ||
 		(packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) != TCP_ACK)
 		return false;
-	unsigned used = status >> (16 + 8 * dir) & 15, waiting = status >> (24 - 8 * dir) & 15;
-	tcp_samples_compare(&tcp->sample_hot, packet->tcp_ack, &covered, &exact);
-	exact &= waiting;
-	waiting &= ~covered;
-	unsigned slot = (unsigned)__builtin_ctz(~(used | waiting));
-	if (__builtin_expect(slot > 3 || ((half->ack ^ packet->tcp_ack) | length) == 0, 0))
+	/* sample_used, the sender's in the lower half. */
+	unsigned used = rotate16((uint16_t)(status >> 16), 8 * dir);
+	tcp_samples_compare(&tcp->sample_hot, ack, &covered, &exact);
+	exact &= used >> 8;
+	used &= ~(covered << 8);
+	unsigned slot = (unsigned)__builtin_ctz(~(used | used >> 8));
+	if (__builtin_expect(slot > 3 || ((half->ack ^ ack) | length) == 0, 0))
 		return false; /* no room, or a duplicate ACK */
 
 	uint32_t has_data = length != 0, ticks = tick - tcp->sample_hot.sent_tick[__builtin_ctz(exact | 8)];
-	*answer = (struct tcp_answer){ tcp, packet, ticks };
+	*answer = (struct tcp_answer){ work, ticks };
 	*answered = (exact != 0) & (ticks <= RTT_MAX_TICKS);
-	half->next_seq += length;
-	half->ack = packet->tcp_ack;
+	uint32_t seq_end = half->next_seq + length;
+	half->next_seq = seq_end;
+	half->ack = ack;
 	half->advance_tick += (tick - half->advance_tick) & -has_data;
 	tcp->window[dir] = packet->tcp_window;
-	tcp->sample_hot.seq_end[slot] = half->next_seq;
+	tcp->sample_hot.seq_end[slot] = seq_end;
 	tcp->sample_hot.sent_tick[slot] = tick;
-	tcp->sample_used[!dir] = (uint8_t)waiting;
-	tcp->sample_used[dir] = (uint8_t)(used | has_data << slot);
+	used = rotate16((uint16_t)(used | has_data << slot), 8 * dir);
+	memcpy(tcp->sample_used, &used, sizeof(tcp->sample_used));
 	tcp->flow.tcp_flags[dir] |= packet->tcp_flags;
 	return true;
 }
@@ -288,7 +295,7 @@ static inline bool tcp_update_plain(
 static void tcp_answers_count(const struct tcp_answer *answers, unsigned n, struct rtt_results *results)
 {
 	for (unsigned i = 0; i < n; i++)
-		tcp_rtt_sample(answers[i].tcp, answers[i].packet, answers[i].ticks, RTT_SEQ_ACK, results);
+		tcp_rtt_sample(answers[i].work->tcp, answers[i].work->packet, answers[i].ticks, RTT_SEQ_ACK, results);
 }
 
 void tcp_update(const struct tcp_work *work, unsigned n, struct rtt_results *results)
@@ -297,7 +304,7 @@ void tcp_update(const struct tcp_work *work, unsigned n, struct rtt_results *res
 	unsigned count = 0, answered;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (__builtin_expect(tcp_update_plain(work[i].tcp, work[i].packet, &answers[count], &answered), 1)) {
+		if (__builtin_expect(tcp_update_plain(&work[i], &answers[count], &answered), 1)) {
 			count += answered;
 			if (__builtin_expect(count < TCP_ANSWERS, 1))
 				continue;
