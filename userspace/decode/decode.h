@@ -13,8 +13,7 @@
 #include "flowlane/packet.h"
 #include "hash.h"
 
-/* UDP ports that announce a tunnel, whose inner packet then decides: a new one goes into decode_fast.c (special_ports) and into
- * lane/shard.h as well. */
+/* UDP ports that announce a tunnel, whose inner packet then decides: a new one goes into special_ports.h as well. */
 enum tunnel_port {
 	PORT_GTPU = 2152,
 	PORT_TEREDO = 3544,

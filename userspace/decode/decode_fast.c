@@ -15,33 +15,6 @@
 #include "bytes.h"
 #include "poison.h"
 
-/* ---- ports that mean something -------------------------------------------------------------------------------------------- */
-
-#define BE16(x)  (short)(uint16_t)((x) >> 8 | ((x)&0xff) << 8)
-#define TWICE(x) BE16(x), BE16(x)
-
-/* The ports, each for source and destination, as they lie in the packet. One bit each in the result of special_ports(). */
-#define SPECIAL_LOW  TWICE(PORT_VXLAN), TWICE(PORT_VXLAN_LINUX), TWICE(PORT_DNS), TWICE(PORT_QUIC)
-#define SPECIAL_HIGH TWICE(PORT_VXLAN_GPE), TWICE(PORT_GENEVE), TWICE(PORT_GTPU), TWICE(PORT_TEREDO)
-
-/* ports: source and destination as in the packet. Compared with all special ones at once: no branch, no table. */
-static inline uint32_t special_ports(uint32_t ports)
-{
-#ifdef __SSE2__
-	const __m128i low = _mm_setr_epi16(SPECIAL_LOW), high = _mm_setr_epi16(SPECIAL_HIGH);
-	__m128i both = _mm_set1_epi32((int)ports);
-
-	return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(_mm_cmpeq_epi16(both, low), _mm_cmpeq_epi16(both, high)));
-#else
-	static const short special[16] = { SPECIAL_LOW, SPECIAL_HIGH };
-	uint32_t bits = 0;
-
-	for (unsigned i = 0; i < 16; i++)
-		bits |= (uint32_t)((uint16_t)special[i] == (uint16_t)(ports >> 16 * (i & 1))) << i;
-	return bits;
-#endif
-}
-
 /* ---- what IPv4 and IPv6 have in common --------------------------------------------------------------------------------------- */
 
 /* Members that are stored at once. */
@@ -127,7 +100,7 @@ static inline __attribute__((always_inline)) bool transport_fast(const struct ip
 	store_u64(&packet->tcp_seq, rotate64(numbers & kind->numbers, 32));
 	store_le32(&packet->tcp_window, tail);
 	store_u64(&packet->key.tunnel, 0);
-	packet->flags = (uint16_t)(kind->flags | (special & PACKET_ASKS));
+	packet->flags = (uint16_t)(kind->flags | (special & SPECIAL_ASKING));
 	packet->frame = frame;
 	store_le32(&packet->payload_off, ip->l4_off + header);
 	store_u64(&packet->l3_off, (uint64_t)ip->vlan << 32 | ip->l4_off << 16 | ip->l3_off);

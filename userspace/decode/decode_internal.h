@@ -22,6 +22,7 @@
 
 #include "bytes.h"
 #include "decode.h"
+#include "special_ports.h"
 
 #define WALK_HEADERS_MAX    16 /* the deepest real stacks (operator VLANs, MPLS, GTP-U, VXLAN inside) have 12 */
 #define WALK_IP_LAYERS_MAX  8
@@ -50,9 +51,6 @@ enum ip_proto {
 	PROTO_HIP = 139,
 	PROTO_SHIM6 = 140,
 };
-
-/* UDP ports with requests and answers that tcp/rtt.h times. */
-enum asking_port { PORT_DNS = 53, PORT_QUIC = 443 };
 
 enum ether_type {
 	ETHER_LENGTH_MAX = 1535, /* up to here it is a length, not a type */
@@ -126,10 +124,6 @@ struct fragment_table {
 	uint64_t unmatched;             /* written by the lane, read by control */
 	uint64_t evicted;               /* the same */
 };
-
-/* Of the ports that the fast path looks for, one bit each: what leads on into a tunnel, and what asks and answers. */
-#define SPECIAL_TUNNELS 0xff0fu
-#define SPECIAL_ASKING  PACKET_ASKS
 
 struct decoder {
 	struct decoder_options options;

@@ -9,6 +9,7 @@
 #include "bytes.h"
 #include "decode.h"
 #include "flowlane/packet.h"
+#include "special_ports.h"
 
 #define SHARD_NOT_PLAIN UINT32_MAX
 
@@ -31,19 +32,6 @@ static inline uint32_t shard_of_key(const struct flow_key *key, uint32_t lanes)
 	return shard_hash((uint32_t)(x >> 32) ^ (uint32_t)x, key->a_port ^ key->b_port, key->proto, lanes);
 }
 
-/* A port that leads into a tunnel, whose inner packet decides. One bit test for nearly all that do not. */
-static inline bool shard_port_may_tunnel(uint32_t port)
-{
-#define PORT_BIT(port) (1ull << ((port)&63))
-	const uint64_t ports = PORT_BIT(PORT_VXLAN) | PORT_BIT(PORT_VXLAN_LINUX) | PORT_BIT(PORT_VXLAN_GPE) |
-			       PORT_BIT(PORT_GENEVE) | PORT_BIT(PORT_GTPU) | PORT_BIT(PORT_TEREDO);
-#undef PORT_BIT
-
-	return __builtin_expect(ports >> (port & 63) & 1, 0) &&
-	       (port == PORT_VXLAN || port == PORT_VXLAN_LINUX || port == PORT_VXLAN_GPE || port == PORT_GENEVE ||
-		       port == PORT_GTPU || port == PORT_TEREDO);
-}
-
 /*
  * The lane of a plain frame, or SHARD_NOT_PLAIN: decode it first. The first is also the lane that accounts for the frame if
  * decoding then finds fault with it.
@@ -54,12 +42,13 @@ static inline uint32_t shard_of_frame(const struct frame *frame, uint32_t lanes)
 
 	if (frame->link != LINK_ETHERNET || frame->cap_len < 14 + 20 + 8 || (load_le32(ip - 2) & 0xffffff) != 0x450008)
 		return SHARD_NOT_PLAIN;
-	uint32_t proto = ip[9], from = load_be16(ip + 20), to = load_be16(ip + 22);
-	if (load_be16(ip + 6) & 0x3fff || (proto != 6 && proto != 17))
+	/* TCP or UDP is a coin toss: no branch on that. */
+	uint32_t proto = ip[9], ports = load_le32(ip + 20), udp = proto == 17, fragment = load_le16(ip + 6) & 0xff3f;
+	uint32_t tunnel = special_ports(ports) & SPECIAL_TUNNELS & -udp;
+	if (__builtin_expect(fragment | tunnel | !((proto == 6) | udp), 0))
 		return SHARD_NOT_PLAIN;
-	if (proto == 17 && (shard_port_may_tunnel(from) || shard_port_may_tunnel(to)))
-		return SHARD_NOT_PLAIN;
-	return shard_hash(load_le32(ip + 12) ^ load_le32(ip + 16), from ^ to, proto, lanes);
+	uint16_t both = (uint16_t)(ports ^ ports >> 16);
+	return shard_hash(load_le32(ip + 12) ^ load_le32(ip + 16), __builtin_bswap16(both), proto, lanes);
 }
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "lanes.h"
 #include "log.h"
 #include "pcap_source.h"
 #include "shard.h"
@@ -61,21 +62,25 @@ struct shared_file {
 
 static void slot_sort(struct slot *slot, unsigned lanes)
 {
+	uint16_t *next[LANES_MAX];
 	uint64_t latest_ns = 0;
 
-	memset(slot->mine_count, 0, lanes * sizeof(slot->mine_count[0]));
+	for (unsigned k = 0; k < lanes; k++)
+		next[k] = slot->mine[k];
 	for (unsigned i = 0; i < slot->count; i++) {
 		uint32_t lane = shard_of_frame(&slot->frames[i], lanes);
 
 		latest_ns = slot->frames[i].ts_ns > latest_ns ? slot->frames[i].ts_ns : latest_ns;
 		slot->latest_ns[i] = latest_ns;
 		if (__builtin_expect(lane != SHARD_NOT_PLAIN, 1)) {
-			slot->mine[lane][slot->mine_count[lane]++] = (uint16_t)i;
+			*next[lane]++ = (uint16_t)i;
 		} else {
 			for (unsigned k = 0; k < lanes; k++)
-				slot->mine[k][slot->mine_count[k]++] = (uint16_t)(i | MINE_UNSURE);
+				*next[k]++ = (uint16_t)(i | MINE_UNSURE);
 		}
 	}
+	for (unsigned k = 0; k < lanes; k++)
+		slot->mine_count[k] = (unsigned)(next[k] - slot->mine[k]);
 }
 
 /* 1: it holds frames; else what rx_batch() gave. */

@@ -7,10 +7,11 @@
  *                        ▲             ▲                               and per lane the numbers of those that are its own
  *                      lane 1        lane 0
  *
- * A lane that is through with a slot first reads the next one, if few are there for it, one is free and nobody else is reading, and then
- * goes on. So the lanes share the reading as their other work lets them, no thread hands out anything, and a lane waits only if the slot
- * it needs is being read, or if another lane is a whole ring behind. One lock, taken twice per slot, guards who reads and who is where; a slot itself is
- * written by the lane that reads it before it counts as read, and then by nobody until all lanes are through with it.
+ * A lane that is through with a slot first reads the next one, if few are there for it, one is free and nobody else is reading, and
+ * then goes on. So the lanes share the reading as their other work lets them, no thread hands out anything, and a lane waits only if the
+ * slot it needs is being read, or if another lane is a whole ring behind. One lock, taken twice per slot, guards who reads and who is
+ * where; a slot itself is written by the lane that reads it before it counts as read, and then by nobody until all lanes are through
+ * with it.
  *
  * Frames that cannot be told apart before decoding (shard.h) are in the list of each lane.
  */
