@@ -193,6 +193,25 @@ static void rx_batch__second_section__own_byte_order_and_interfaces(void **state
 	free(got.frames);
 }
 
+static void rx_batch__second_section_that_is_broken__frames_before_then_error(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct capture capture = pcapng_new();
+		struct drained got;
+
+		packet_us(&capture, 0, T0, 20);
+		size_t second = capture.size;
+		pcapng_section(&capture);
+		store_le32(capture.bytes + second + (i ? 4 : 12), i ? 12 : 2);
+		assert_int_equal(file_drain(capture_write(&capture, "f"), &got), 0);
+		assert_int_equal(got.count, 1);
+		assert_int_equal(got.end, -EBADMSG);
+		assert_said(i ? "a section header that is too short" : "a section of another version than 1");
+		free(got.frames);
+	}
+}
+
 static void rx_batch__other_packet_blocks__read_as_well(void **state)
 {
 	struct capture capture = { 0 };
@@ -467,6 +486,7 @@ int main(void)
 		cmocka_unit_test(open__unused_interface_of_another_type__does_not_matter),
 		cmocka_unit_test(rx_batch__other_link_type_late__frames_before_then_error),
 		cmocka_unit_test(rx_batch__second_section__own_byte_order_and_interfaces),
+		cmocka_unit_test(rx_batch__second_section_that_is_broken__frames_before_then_error),
 		cmocka_unit_test(rx_batch__other_packet_blocks__read_as_well),
 		cmocka_unit_test(rx_batch__unknown_blocks_of_any_length__skipped),
 		cmocka_unit_test(rx_batch__cut_at_any_byte__whole_packets_and_a_warning),

@@ -13,7 +13,8 @@
 #define NS_PER_SECOND     UINT64_C(1000000000)
 #define OPTION_RESOLUTION 9
 #define OPTION_OFFSET     14
-#define SCAN_LINKS        8 /* that many different link types are told apart at open: more than flowlane reads, but two */
+#define SECTION_BYTES     28 /* of its header without options */
+#define SCAN_LINKS        8  /* that many different link types are told apart at open: more than flowlane reads, but two */
 
 static uint32_t u32_at(const uint8_t *p, bool swapped)
 {
@@ -315,6 +316,14 @@ static int packet_refuse(struct pcap_reader *reader, uint32_t bytes)
 	return -EPROTONOSUPPORT;
 }
 
+/* Each section has a version of its own; what other ones than the first look like is not known. */
+static const char *section_fault(const uint8_t *block, uint32_t bytes, bool swapped)
+{
+	if (bytes < SECTION_BYTES)
+		return "a section header that is too short";
+	return u16_at(block + 12, swapped) != 1 ? "a section of another version than 1" : NULL;
+}
+
 /* Takes in a block that is no packet. 0 or a negative errno, logged. */
 static int block_take(struct pcap_reader *reader, uint32_t type, uint32_t bytes)
 {
@@ -324,6 +333,9 @@ static int block_take(struct pcap_reader *reader, uint32_t type, uint32_t bytes)
 	if (type == PCAPNG_SECTION) {
 		bool swapped = ng->swapped;
 		byte_order_find(reader->next, &swapped);
+		const char *fault = section_fault(reader->next, bytes, swapped);
+		if (fault)
+			return damage_say(reader, fault);
 		section_begin(ng, swapped);
 	} else if (type == PCAPNG_INTERFACE) {
 		if (!interface_parse(reader->next, bytes, ng->swapped, &interface))
