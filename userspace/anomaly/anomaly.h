@@ -58,7 +58,13 @@ static inline bool anomaly_is_event(const struct flow *flow, const struct packet
 	return ((packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST)) != 0) | begins | step | icmp | (udp & (asks | all_udp));
 }
 
-/* The packet, which is about to be counted into this flow; TCP of all packets before it is done. order: see struct anomaly_event. */
+/* Whether the event tells of the connection, so that TCP of all packets before must be done. */
+static inline bool anomaly_tells_tcp(const struct flow *flow, const struct packet *packet)
+{
+	return packet->tcp_flags & (TCP_FIN | TCP_RST) || (flow->packets[packet->dir] & 63) == 63;
+}
+
+/* The packet, which is about to be counted into this flow. order: see struct anomaly_event. */
 void anomaly_note(struct anomaly_tap *tap, struct flow *flow, const struct packet *packet, uint64_t order);
 /* --scan-compat: every UDP packet is an event. */
 bool anomaly_wants_udp(const struct anomaly_tap *tap);

@@ -298,21 +298,17 @@ static uint64_t flow_hash(const struct flow_table *table, const struct flow *flo
 	return flow_key_hash(&table->seed, &key);
 }
 
-static void slab_free(struct flow_table *table, uint32_t slot)
+static void flow_table_free(struct flow_table *table, uint32_t slot)
 {
-	struct slab *slab = slot < table->other.first ? &table->tcp : &table->other;
-	struct flow *flow = flow_at(table, slot);
-
-	flow->key_tail = 0; /* no packet has IP version 0: a free slot is nobody's flow */
-	flow->addresses = slab->free_list;
-	slab->free_list = slot;
+	flow_at(table, slot)->key_tail = 0; /* no packet has IP version 0: a free slot is nobody's flow */
+	slab_free(slot < table->other.first ? &table->tcp : &table->other, slot);
 }
 
 static void flow_table_end(struct flow_table *table, uint32_t slot, uint64_t hash, enum flow_end end, uint64_t end_ns)
 {
 	flow_table_record(table, flow_at(table, slot), end, end_ns);
 	flow_table_unlink(table, slot, hash);
-	slab_free(table, slot);
+	flow_table_free(table, slot);
 	table->live--;
 	counter_set(&table->ledger->flows_alive, table->live);
 }
@@ -324,19 +320,6 @@ static void flow_table_evict(struct flow_table *table, uint64_t hash, uint64_t n
 	uint32_t victim = victim_choose(&table->search, hash_first(table, hash), hash_second(table, hash));
 
 	flow_table_end(table, victim, flow_hash(table, flow_at(table, victim)), FLOW_END_EVICTION, now_ns);
-}
-
-static uint32_t slab_take(struct flow_table *table, bool tcp)
-{
-	struct slab *slab = tcp ? &table->tcp : &table->other;
-	uint32_t slot = slab->free_list;
-
-	if (slot != FLOW_SLOT_NONE) {
-		slab->free_list = (uint32_t)flow_at(table, slot)->addresses;
-		return slot;
-	}
-	/* Each slab has room for max_flows, and fewer than that are alive: fresh cannot run over. */
-	return slab_fresh(slab);
 }
 
 static void flow_table_arm(struct flow_table *table, uint32_t slot, const struct packet *packet)
@@ -361,32 +344,52 @@ void flow_table_start(struct flow_table *table, uint64_t now_ns)
 		timers_start(table->timers, now_ns);
 }
 
+static bool flow_table_has_room(const struct flow_table *table, uint64_t hash)
+{
+	if (table->live == table->max_flows)
+		return false;
+	return table->buckets[hash_first(table, hash)].used < BUCKET_SLOTS ||
+	       table->buckets[hash_second(table, hash)].used < BUCKET_SLOTS;
+}
+
+/* There is room. In its first bucket, unless that is rather full, and the second less so. */
+static void flow_table_link(struct flow_table *table, uint32_t slot, uint64_t hash)
+{
+	struct bucket *first = &table->buckets[hash_first(table, hash)], *second;
+
+	if (__builtin_expect(first->used > BUCKET_COMFORT, 0)) {
+		second = &table->buckets[hash_second(table, hash)];
+		if (first->used > second->used) {
+			bucket_put(second, hash_tag(hash), slot);
+			first->spilled++;
+			return;
+		}
+	}
+	bucket_put(first, hash_tag(hash), slot);
+}
+
 static struct flow *flow_table_insert(struct flow_table *table, const struct packet *packet)
 {
-	uint64_t hash = packet->hash, now_ns = packet->frame->ts_ns;
-	struct bucket *first = &table->buckets[hash_first(table, hash)];
-	struct bucket *second = &table->buckets[hash_second(table, hash)];
+	/* Each slab has entries for max_flows, and fewer than that are alive. */
+	uint32_t slot = slab_take(packet->key.proto == TCP_PROTO ? &table->tcp : &table->other);
+	struct flow *flow = flow_at(table, slot);
 
-	flow_table_start(table, now_ns);
-	if (table->live == table->max_flows || (first->used == BUCKET_SLOTS && second->used == BUCKET_SLOTS))
-		flow_table_evict(table, hash, now_ns);
-
-	uint32_t slot = slab_take(table, packet->key.proto == TCP_PROTO);
-	if (first->used <= BUCKET_COMFORT || first->used <= second->used) {
-		bucket_put(first, hash_tag(hash), slot);
-	} else {
-		bucket_put(second, hash_tag(hash), slot);
-		first->spilled++;
-	}
+	flow_table_link(table, slot, packet->hash);
 	table->live++;
 	counter_add(&table->ledger->flows_created, 1);
 	counter_set(&table->ledger->flows_alive, table->live);
-
-	struct flow *flow = flow_at(table, slot);
 	flow_init(flow, packet);
 	flow_ways_reset(table->ways, flow);
 	flow_table_arm(table, slot, packet);
 	return flow;
+}
+
+struct flow *flow_table_begin(struct flow_table *table, const struct packet *packet)
+{
+	if (flow_table_find(table, packet) != FLOW_SLOT_NONE || !flow_table_has_room(table, packet->hash))
+		return NULL;
+	flow_table_start(table, packet->frame->ts_ns);
+	return flow_table_insert(table, packet);
 }
 
 void flow_table_restart(struct flow_table *table, struct flow *flow, const struct packet *packet, enum flow_end end)
@@ -403,8 +406,12 @@ struct flow *flow_table_get(struct flow_table *table, const struct packet *packe
 {
 	uint32_t slot = flow_table_find(table, packet);
 
-	if (slot == FLOW_SLOT_NONE)
+	if (slot == FLOW_SLOT_NONE) {
+		flow_table_start(table, packet->frame->ts_ns);
+		if (!flow_table_has_room(table, packet->hash))
+			flow_table_evict(table, packet->hash, packet->frame->ts_ns);
 		return flow_table_insert(table, packet);
+	}
 	struct flow *flow = flow_at(table, slot);
 	if (table->cutoff && flow_is_over(flow, packet, table->timeout_ns))
 		flow_cutoff_refresh(table->cutoff, flow);

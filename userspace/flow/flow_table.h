@@ -82,7 +82,13 @@ static inline bool flow_table_hit(const struct flow *match, const struct packet 
 }
 
 /*
- * Else: the flow of the packet, made if there is none, or if the one there had timed out (its record is written, and the packet
+ * Else: a packet that has no flow yet begins one, if no other flow must end for it. NULL: flow_table_get() is to be asked. What was
+ * said there about the result holds here too.
+ */
+struct flow *flow_table_begin(struct flow_table *table, const struct packet *packet);
+
+/*
+ * The flow of the packet, made if there is none, or if the one there had timed out (its record is written, and the packet
  * starts a new one). The packet is not counted yet. Never NULL. For TCP the result is the start of a struct tcp_flow. Flows
  * may end: pointers from flow_table_match() are to be compared again (flow_table_hit() does), others are void.
  */

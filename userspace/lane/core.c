@@ -205,6 +205,9 @@ static bool packet_is_syn(const struct packet *packet)
 static __attribute__((noinline)) struct flow *core_flow_apart(struct core *core, struct flow *flow, const struct packet *packet)
 {
 	if (packet_is_syn(packet) || !flow_table_hit(flow, packet, core->timeout_ns)) {
+		struct flow *begun = flow_table_begin(core->table, packet);
+		if (begun)
+			return begun; /* no flow has ended, so what is left of TCP can wait */
 		core_finish_tcp(core);
 		flow = flow_table_get(core->table, packet);
 		if (packet->key.proto == TCP_PROTO && tcp_is_reuse((struct tcp_flow *)flow, packet))
@@ -237,7 +240,8 @@ static inline void core_count_way(struct core *core, const struct flow *flow, co
 /* Before the packet is counted. What is told of a connection includes all packets before. */
 static __attribute__((noinline)) void core_note(struct core *core, struct flow *flow, const struct packet *packet)
 {
-	core_finish_tcp(core);
+	if (anomaly_tells_tcp(flow, packet))
+		core_finish_tcp(core);
 	anomaly_note(core->tap, flow, packet, core->frames + (core->lanes > 1 ? packet->frame->number : 0));
 }
 
