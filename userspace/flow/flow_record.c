@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "clear.h"
 #include "poison.h"
 
 void flow_live_key(const struct flow *flow, struct flow_key *key)
@@ -37,7 +38,7 @@ static void record_tcp_rtt(struct flow_record *record, const struct tcp_flow *tc
 
 void flow_record_fill(struct flow_record *record, const struct flow *flow, enum flow_end end, uint64_t end_ns)
 {
-	memset(record, 0, sizeof(*record));
+	clear_plainly(record, sizeof(*record));
 	flow_live_key(flow, &record->key);
 	record->end = (uint8_t)end;
 	record->end_ns = end_ns;

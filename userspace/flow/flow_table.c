@@ -223,7 +223,7 @@ void flow_table_match(const struct flow_table *table, const struct packet *const
 	}
 }
 
-static uint32_t bucket_find(const struct flow_table *table, const struct bucket *bucket, const struct packet *packet)
+static inline uint32_t bucket_find(const struct flow_table *table, const struct bucket *bucket, const struct packet *packet)
 {
 	for (unsigned bits = bucket_tags(bucket, hash_tag(packet->hash)); bits; bits &= bits - 1) {
 		uint32_t slot = bucket->slots[__builtin_ctz(bits)];
@@ -233,9 +233,9 @@ static uint32_t bucket_find(const struct flow_table *table, const struct bucket 
 	return FLOW_SLOT_NONE;
 }
 
-static uint32_t flow_table_find(const struct flow_table *table, const struct packet *packet)
+/* first: the first bucket of the packet's hash. */
+static inline uint32_t flow_table_find(const struct flow_table *table, const struct bucket *first, const struct packet *packet)
 {
-	const struct bucket *first = &table->buckets[hash_first(table, packet->hash)];
 	uint32_t slot = bucket_find(table, first, packet);
 
 	if (slot == FLOW_SLOT_NONE && first->spilled)
@@ -344,21 +344,17 @@ void flow_table_start(struct flow_table *table, uint64_t now_ns)
 		timers_start(table->timers, now_ns);
 }
 
-static bool flow_table_has_room(const struct flow_table *table, uint64_t hash)
+static inline bool flow_table_has_room(const struct flow_table *table, const struct bucket *first, uint64_t hash)
 {
-	if (table->live == table->max_flows)
-		return false;
-	return table->buckets[hash_first(table, hash)].used < BUCKET_SLOTS ||
-	       table->buckets[hash_second(table, hash)].used < BUCKET_SLOTS;
+	return table->live < table->max_flows &&
+	       (first->used < BUCKET_SLOTS || table->buckets[hash_second(table, hash)].used < BUCKET_SLOTS);
 }
 
 /* There is room. In its first bucket, unless that is rather full, and the second less so. */
-static void flow_table_link(struct flow_table *table, uint32_t slot, uint64_t hash)
+static inline void flow_table_link(struct flow_table *table, struct bucket *first, uint32_t slot, uint64_t hash)
 {
-	struct bucket *first = &table->buckets[hash_first(table, hash)], *second;
-
 	if (__builtin_expect(first->used > BUCKET_COMFORT, 0)) {
-		second = &table->buckets[hash_second(table, hash)];
+		struct bucket *second = &table->buckets[hash_second(table, hash)];
 		if (first->used > second->used) {
 			bucket_put(second, hash_tag(hash), slot);
 			first->spilled++;
@@ -368,13 +364,13 @@ static void flow_table_link(struct flow_table *table, uint32_t slot, uint64_t ha
 	bucket_put(first, hash_tag(hash), slot);
 }
 
-static struct flow *flow_table_insert(struct flow_table *table, const struct packet *packet)
+static inline struct flow *flow_table_insert(struct flow_table *table, struct bucket *first, const struct packet *packet)
 {
-	/* Each slab has entries for max_flows, and fewer than that are alive. */
-	uint32_t slot = slab_take(packet->key.proto == TCP_PROTO ? &table->tcp : &table->other);
+	bool tcp = packet->key.proto == TCP_PROTO; /* each slab has entries for max_flows */
+	uint32_t slot = tcp ? slab_take(&table->tcp, sizeof(struct tcp_flow)) : slab_take(&table->other, sizeof(struct flow));
 	struct flow *flow = flow_at(table, slot);
 
-	flow_table_link(table, slot, packet->hash);
+	flow_table_link(table, first, slot, packet->hash);
 	table->live++;
 	counter_add(&table->ledger->flows_created, 1);
 	counter_set(&table->ledger->flows_alive, table->live);
@@ -386,10 +382,12 @@ static struct flow *flow_table_insert(struct flow_table *table, const struct pac
 
 struct flow *flow_table_begin(struct flow_table *table, const struct packet *packet)
 {
-	if (flow_table_find(table, packet) != FLOW_SLOT_NONE || !flow_table_has_room(table, packet->hash))
+	struct bucket *first = &table->buckets[hash_first(table, packet->hash)];
+
+	if (flow_table_find(table, first, packet) != FLOW_SLOT_NONE || !flow_table_has_room(table, first, packet->hash))
 		return NULL;
 	flow_table_start(table, packet->frame->ts_ns);
-	return flow_table_insert(table, packet);
+	return flow_table_insert(table, first, packet);
 }
 
 void flow_table_restart(struct flow_table *table, struct flow *flow, const struct packet *packet, enum flow_end end)
@@ -404,13 +402,14 @@ void flow_table_restart(struct flow_table *table, struct flow *flow, const struc
 
 struct flow *flow_table_get(struct flow_table *table, const struct packet *packet)
 {
-	uint32_t slot = flow_table_find(table, packet);
+	struct bucket *first = &table->buckets[hash_first(table, packet->hash)];
+	uint32_t slot = flow_table_find(table, first, packet);
 
 	if (slot == FLOW_SLOT_NONE) {
 		flow_table_start(table, packet->frame->ts_ns);
-		if (!flow_table_has_room(table, packet->hash))
+		if (!flow_table_has_room(table, first, packet->hash))
 			flow_table_evict(table, packet->hash, packet->frame->ts_ns);
-		return flow_table_insert(table, packet);
+		return flow_table_insert(table, first, packet);
 	}
 	struct flow *flow = flow_at(table, slot);
 	if (table->cutoff && flow_is_over(flow, packet, table->timeout_ns))
@@ -461,6 +460,7 @@ void flow_table_expire(struct flow_table *table, uint64_t now_ns)
 				hashes[over] = flow_hash(table, flow);
 				ends_ns[over] = flow_deadline_ns(flow, patience_ns);
 				__builtin_prefetch(&table->buckets[hash_first(table, hashes[over])], 1);
+				flow_record_ask(flow);
 				slots[over++] = slots[i];
 			} else {
 				flow->flags |= FLOW_ARMED;

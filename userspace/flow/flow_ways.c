@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "clear.h"
 #include "flow_record.h"
 
 #define TCP_PROTO 6
@@ -215,7 +216,7 @@ void flow_ways_cut_off(struct flow_ways *ways, const struct flow *flow, unsigned
 void flow_ways_reset(struct flow_ways *ways, const struct flow *flow)
 {
 	if (ways)
-		memset(flow_ways_extra(ways, flow, flow_proto(flow) == TCP_PROTO), 0, sizeof(struct flow_extra));
+		clear_plainly(flow_ways_extra(ways, flow, flow_proto(flow) == TCP_PROTO), sizeof(struct flow_extra));
 }
 
 void flow_ways_end(struct flow_ways *ways, const struct flow *flow, const struct flow_record *record)
