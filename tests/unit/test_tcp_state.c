@@ -185,6 +185,28 @@ static void flags__when_segments_pass__then_ored_by_direction(void **context)
 	}
 }
 
+static void open__when_a_flow_begins_with_a_syn__then_as_any_segment(void **context)
+{
+	(void)context;
+	static const struct tcp_step steps[] = { { A, SYN, 1000, 0, 0, WIN, 0 }, { B, SYN, 1000, 0, 100, WIN, 0 },
+		{ A, SYN, UINT32_MAX, 0, 0, WIN, 17 } };
+
+	for (unsigned i = 0; i < ROWS(steps) * ROWS(tcp_settings); i++) {
+		struct tcp_rig any, opened;
+		struct made made;
+		tcp_rig_start(&any, &tcp_settings[i / ROWS(steps)]);
+		opened = any;
+		memset(&opened.tcp, 0xff, sizeof(opened.tcp)); /* what was there before */
+		memset(&any.tcp, 0xff, sizeof(any.tcp));
+		tcp_packet(&any, &steps[i % ROWS(steps)], &made);
+		tcp_feed_packet(&any, &made.packet);
+		flow_init(&opened.tcp.flow, &made.packet);
+		tcp_open(&opened.tcp, &made.packet);
+		flow_update(&opened.tcp.flow, &made.packet);
+		assert_memory_equal(&opened.tcp, &any.tcp, sizeof(any.tcp));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +214,7 @@ int main(void)
 		cmocka_unit_test(reuse__when_over_and_other_isn__then_a_new_connection),
 		cmocka_unit_test(reuse__when_not_over_or_same_isn__then_the_same_flow),
 		cmocka_unit_test(flags__when_segments_pass__then_ored_by_direction),
+		cmocka_unit_test(open__when_a_flow_begins_with_a_syn__then_as_any_segment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,7 +62,6 @@ int anomaly_create(const struct anomaly_options *options, struct anomaly **resul
 		struct anomaly_tap *tap = &anomaly->taps[i];
 		tap->anomaly = anomaly;
 		tap->mask = anomaly->ring_events - 1;
-		tap->seed = options->seed;
 		tap->compat = options->config->scan_compat;
 		tap->live = options->live;
 		tap->alone = !options->live && options->lanes == 1;
@@ -149,6 +148,22 @@ static int rings_first(const struct anomaly *anomaly, const struct rings *rings,
 	return lane;
 }
 
+/* Events of a ring, at least one, that are before `until`, as many as find room. The new tail. */
+static uint64_t ring_take(const struct anomaly_tap *tap, uint64_t tail, uint64_t head, uint64_t until,
+	const struct anomaly_event **events, unsigned *n)
+{
+	const struct anomaly_event *ring = tap->ring, *event = &ring[tail & tap->mask];
+	uint64_t mask = tap->mask;
+	unsigned count = *n;
+
+	do {
+		events[count++] = event;
+		event = &ring[++tail & mask];
+	} while (count < ENGINE_BATCH && tail < head && event->order < until);
+	*n = count;
+	return tail;
+}
+
 /* Gives the engine what is before the horizon, in order. */
 static void anomaly_take(struct anomaly *anomaly)
 {
@@ -160,15 +175,12 @@ static void anomaly_take(struct anomaly *anomaly)
 
 	rings_look(anomaly, &rings);
 	while ((lane = rings_first(anomaly, &rings, &until)) >= 0) {
-		const struct anomaly_tap *tap = &anomaly->taps[lane];
-		do {
-			events[n++] = ring_at(tap, rings.tail[lane]++);
-			if (n == ENGINE_BATCH) {
-				engine_run(anomaly->engine, events, n);
-				anomaly->events += n;
-				n = 0;
-			}
-		} while (rings.tail[lane] < rings.head[lane] && ring_at(tap, rings.tail[lane])->order < until);
+		rings.tail[lane] = ring_take(&anomaly->taps[lane], rings.tail[lane], rings.head[lane], until, events, &n);
+		if (n == ENGINE_BATCH) {
+			engine_run(anomaly->engine, events, n);
+			anomaly->events += n;
+			n = 0;
+		}
 	}
 	engine_run(anomaly->engine, events, n);
 	anomaly->events += n;

@@ -28,8 +28,8 @@ struct anomaly_options {
 	const struct config *config; /* borrowed */
 	unsigned lanes;
 	bool live;
-	struct hash_seed seed;
-	alerts_fn *on_alerts; /* called by whoever runs the engine */
+	struct hash_seed seed; /* the cores have it too: what a packet's flow is called on one lane, it is on the others */
+	alerts_fn *on_alerts;  /* called by whoever runs the engine */
 	void *context;
 };
 
@@ -49,13 +49,16 @@ struct anomaly_tap *anomaly_tap(struct anomaly *anomaly, unsigned lane);
 static inline bool anomaly_is_event(const struct flow *flow, const struct packet *packet, bool all_udp)
 {
 	const struct flow_key *key = &packet->key;
+
+	if (__builtin_expect(packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST), 0))
+		return true;
 	bool begins = !flow->packets[0] | !flow->packets[1];
 	bool step = (flow->packets[packet->dir] & 63) == 63;
 	bool icmp = (key->proto == 1) | (key->proto == 58);
 	bool asks = ((key->a_port == 53) | (key->b_port == 53) | (key->a_port == 123) | (key->b_port == 123));
 	bool udp = key->proto == 17;
 
-	return ((packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST)) != 0) | begins | step | icmp | (udp & (asks | all_udp));
+	return begins | step | icmp | (udp & (asks | all_udp));
 }
 
 /* Whether the event tells of the connection, so that TCP of all packets before must be done. */
@@ -66,6 +69,8 @@ static inline bool anomaly_tells_tcp(const struct flow *flow, const struct packe
 
 /* The packet, which is about to be counted into this flow. order: see struct anomaly_event. */
 void anomaly_note(struct anomaly_tap *tap, struct flow *flow, const struct packet *packet, uint64_t order);
+/* The same for a flow that begins with this packet, a SYN without ACK, FIN and RST. */
+void anomaly_note_opening(struct anomaly_tap *tap, const struct packet *packet, uint64_t order);
 /* --scan-compat: every UDP packet is an event. */
 bool anomaly_wants_udp(const struct anomaly_tap *tap);
 /* End of a batch, or live just time that has passed: `frames` of the input, and packet time up to now_ns, are noted. May wait, or

@@ -14,7 +14,8 @@ struct attempts {
 	uint64_t grace_ns;
 	attempts_failed_fn *on_failed;
 	void *context;
-	uint32_t *heads; /* [2 * capacity], slot + 1 */
+	uint64_t *due_ns; /* the oldest has failed then; UINT64_MAX: there is none */
+	uint32_t *heads;  /* [2 * capacity], slot + 1 */
 	struct attempt *slots;
 	uint32_t fresh, free_list; /* linked through `after` */
 	uint32_t oldest, newest;
@@ -26,7 +27,8 @@ uint64_t attempts_bytes(uint32_t capacity)
 	return (uint64_t)capacity * (2 * sizeof(uint32_t) + sizeof(struct attempt));
 }
 
-int attempts_create(uint32_t capacity, uint64_t grace_ns, attempts_failed_fn *on_failed, void *context, struct attempts **result)
+int attempts_create(uint32_t capacity, uint64_t grace_ns, attempts_failed_fn *on_failed, void *context, uint64_t *due_ns,
+	struct attempts **result)
 {
 	struct attempts *attempts = calloc(1, sizeof(*attempts));
 
@@ -36,6 +38,7 @@ int attempts_create(uint32_t capacity, uint64_t grace_ns, attempts_failed_fn *on
 		.grace_ns = grace_ns,
 		.on_failed = on_failed,
 		.context = context,
+		.due_ns = due_ns,
 		.free_list = NONE,
 		.oldest = NONE,
 		.newest = NONE };
@@ -45,6 +48,7 @@ int attempts_create(uint32_t capacity, uint64_t grace_ns, attempts_failed_fn *on
 		attempts_destroy(attempts);
 		return -ENOMEM;
 	}
+	*due_ns = UINT64_MAX;
 	*result = attempts;
 	return 0;
 }
@@ -99,6 +103,19 @@ static uint32_t attempts_find(const struct attempts *attempts, uint64_t flow)
 	return at ? at - 1 : NONE;
 }
 
+/* To be called when another one is the oldest, or has become a failed one. */
+static void attempts_set_due(struct attempts *attempts)
+{
+	*attempts->due_ns = UINT64_MAX;
+	if (attempts->oldest == NONE)
+		return;
+	const struct attempt *oldest = &attempts->slots[attempts->oldest];
+	if (oldest->rejected)
+		*attempts->due_ns = 0;
+	else if (__builtin_add_overflow(oldest->now_ns, attempts->grace_ns + 1, attempts->due_ns))
+		*attempts->due_ns = UINT64_MAX;
+}
+
 static void attempts_remove(struct attempts *attempts, uint32_t slot)
 {
 	struct attempt *attempt = &attempts->slots[slot];
@@ -109,6 +126,8 @@ static void attempts_remove(struct attempts *attempts, uint32_t slot)
 	*link = attempt->chain;
 	*(attempt->before == NONE ? &attempts->oldest : &attempts->slots[attempt->before].after) = attempt->after;
 	*(attempt->after == NONE ? &attempts->newest : &attempts->slots[attempt->after].before) = attempt->before;
+	if (attempt->before == NONE)
+		attempts_set_due(attempts);
 	attempt->after = attempts->free_list;
 	attempts->free_list = slot;
 }
@@ -124,13 +143,9 @@ static uint32_t attempts_take(struct attempts *attempts)
 	return slot;
 }
 
-void attempts_add(struct attempts *attempts, const struct anomaly_event *event, uint64_t now_ns)
+static __attribute__((noinline)) void attempts_add_new(
+	struct attempts *attempts, const struct anomaly_event *event, uint64_t now_ns)
 {
-	/* Nothing is looked up then: a flood must not cost more than a packet does. */
-	if (attempts_full(attempts)) {
-		attempts->missed++;
-		return;
-	}
 	uint32_t slot = attempts_find(attempts, event->flow);
 	if (slot != NONE) {
 		if (memcmp(attempts->slots[slot].src, event->src, sizeof(event->src)) != 0)
@@ -154,6 +169,17 @@ void attempts_add(struct attempts *attempts, const struct anomaly_event *event, 
 	*head = slot + 1;
 	*(attempts->newest == NONE ? &attempts->oldest : &attempts->slots[attempts->newest].after) = slot;
 	attempts->newest = slot;
+	if (attempt->before == NONE)
+		attempts_set_due(attempts);
+}
+
+/* When it is full, nothing is looked up: a flood must not cost more than a packet does. */
+void attempts_add(struct attempts *attempts, const struct anomaly_event *event, uint64_t now_ns)
+{
+	if (attempts_full(attempts))
+		attempts->missed++;
+	else
+		attempts_add_new(attempts, event, now_ns);
 }
 
 void attempts_answer(struct attempts *attempts, uint64_t flow)
@@ -168,8 +194,11 @@ void attempts_reject(struct attempts *attempts, uint64_t flow)
 {
 	uint32_t slot = attempts_find(attempts, flow);
 
-	if (slot != NONE)
-		attempts->slots[slot].rejected = 1;
+	if (slot == NONE)
+		return;
+	attempts->slots[slot].rejected = 1;
+	if (slot == attempts->oldest)
+		attempts_set_due(attempts);
 }
 
 /* Takes out the oldest, if it has failed by now. */

@@ -36,8 +36,9 @@ typedef void attempts_failed_fn(void *context, const struct attempt *failed, uns
 
 struct attempts;
 
-/* capacity: a power of two. 0 or a negative errno. */
-int attempts_create(uint32_t capacity, uint64_t grace_ns, attempts_failed_fn *on_failed, void *context, struct attempts **attempts);
+/* capacity: a power of two. due_ns: is kept at the time from which attempts_advance() has work. 0 or a negative errno. */
+int attempts_create(uint32_t capacity, uint64_t grace_ns, attempts_failed_fn *on_failed, void *context, uint64_t *due_ns,
+	struct attempts **attempts);
 void attempts_destroy(struct attempts *attempts); /* accepts NULL */
 uint64_t attempts_bytes(uint32_t capacity);
 uint64_t attempts_missed(const struct attempts *attempts); /* not taken */

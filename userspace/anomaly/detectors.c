@@ -17,25 +17,6 @@
 #define BRUTE_MAX_NS     ((uint64_t)60 * 1000 * 1000 * 1000) /* its duration */
 #define BEACON_BYTES_MAX 65536
 
-/* --- hashes of keys -------------------------------------------------------------------------------------------------- */
-
-static uint64_t hash_address(const struct engine *engine, const uint8_t ip[16])
-{
-	return hash_fold(load_le64(ip) ^ engine->seed.s[0], load_le64(ip + 8) ^ engine->seed.s[1]);
-}
-
-/* An address hash with what else belongs to the key. */
-static uint64_t hash_with(const struct engine *engine, uint64_t address, uint64_t rest)
-{
-	return hash_fold(address ^ engine->seed.s[2], rest ^ engine->seed.s[3]);
-}
-
-/* 32 bits by which addresses are told apart: IPv4 addresses themselves. */
-static uint32_t element_of(const struct engine *engine, const uint8_t ip[16], unsigned ip_version)
-{
-	return ip_version == 4 ? load_le32(ip + FLOW_KEY_V4_OFFSET) : (uint32_t)hash_address(engine, ip);
-}
-
 /* --- alerts ---------------------------------------------------------------------------------------------------------- */
 
 static void engine_alert(struct engine *engine, struct alert *alert, const struct alert_values *values)
@@ -77,19 +58,11 @@ static void engine_raise(struct engine *engine, struct tally_key *key, struct al
 	engine_alert(engine, alert, &values);
 }
 
-struct tally_item item_syn_flood(const struct engine *engine, const struct anomaly_event *event)
-{
-	return (struct tally_item){ .key = hash_with(engine, hash_address(engine, event->dst), event->port),
-		.amount = { 1, 0 },
-		.element = { element_of(engine, event->src, event->ip_version), 0 } };
-}
-
-void detect_syn_flood(struct engine *engine, const struct anomaly_event *event, const struct tally_item *item)
+void detect_syn_flood(struct engine *engine, const struct anomaly_event *event, struct tally_key *key)
 {
 	const struct detector_config *detector = &engine->config->detector[ALERT_SYN_FLOOD];
-	struct tally_key *key = engine_add(engine, ALERT_SYN_FLOOD, item);
 
-	if (!key || key->sum[0] < detector->threshold || key->distinct[0] < detector->second)
+	if (key->sum[0] < detector->threshold || key->distinct[0] < detector->second)
 		return;
 	struct alert alert = alert_of(event, ALERT_SYN_FLOOD, ALERT_HAS_DST | ALERT_HAS_PORT);
 	engine_raise(engine, key, &alert, key->sum[0], key->distinct[0]);
@@ -102,16 +75,22 @@ static struct tally_item item_port_scan(const struct engine *engine, const struc
 		.element = { event->port, element_of(engine, event->dst, event->ip_version) } };
 }
 
-void detect_port_scan(struct engine *engine, const struct anomaly_event *event)
+static void port_scan_add(struct engine *engine, const struct anomaly_event *event, const struct tally_item *item)
 {
 	const struct detector_config *detector = &engine->config->detector[ALERT_PORT_SCAN];
-	struct tally_item item = item_port_scan(engine, event);
-	struct tally_key *key = engine_add(engine, ALERT_PORT_SCAN, &item);
+	struct tally_key *key = engine_add(engine, ALERT_PORT_SCAN, item);
 
 	if (!key || (key->distinct[0] < detector->threshold && key->distinct[1] < detector->second))
 		return;
 	struct alert alert = alert_of(event, ALERT_PORT_SCAN, ALERT_HAS_SRC);
 	engine_raise(engine, key, &alert, key->distinct[0], key->distinct[1]);
+}
+
+void detect_port_scan(struct engine *engine, const struct anomaly_event *event)
+{
+	struct tally_item item = item_port_scan(engine, event);
+
+	port_scan_add(engine, event, &item);
 }
 
 static bool is_ping(const struct anomaly_event *event)
@@ -128,12 +107,11 @@ static struct tally_item item_host_sweep(const struct engine *engine, const stru
 		.element = { element_of(engine, event->dst, event->ip_version), 0 } };
 }
 
-static void detect_host_sweep(struct engine *engine, const struct anomaly_event *event)
+static void detect_host_sweep(struct engine *engine, const struct anomaly_event *event, const struct tally_item *item)
 {
 	const struct detector_config *detector = &engine->config->detector[ALERT_HOST_SWEEP];
-	struct tally_item item = item_host_sweep(engine, event);
 	bool ping = is_ping(event);
-	struct tally_key *key = engine_add(engine, ALERT_HOST_SWEEP, &item);
+	struct tally_key *key = engine_add(engine, ALERT_HOST_SWEEP, item);
 
 	if (!key || key->distinct[0] < detector->threshold)
 		return;
@@ -144,22 +122,13 @@ static void detect_host_sweep(struct engine *engine, const struct anomaly_event 
 	engine_alert(engine, &alert, &values);
 }
 
-/* Packets towards (dst) or from (src) one host. */
-struct tally_item item_many(const struct engine *engine, const struct anomaly_event *event, bool towards)
+void detect_many(struct engine *engine, enum alert_kind kind, const struct anomaly_event *event, const struct tally_item *item)
 {
-	const uint8_t *ip = towards ? event->dst : event->src;
-
-	return (struct tally_item){ .key = hash_with(engine, hash_address(engine, ip), 0), .amount = { event->packets, 0 } };
-}
-
-void detect_many(struct engine *engine, enum alert_kind kind, const struct anomaly_event *event, bool towards)
-{
-	struct tally_item item = item_many(engine, event, towards);
-	struct tally_key *key = engine_add(engine, kind, &item);
+	struct tally_key *key = engine_add(engine, kind, item);
 
 	if (!key || key->sum[0] < engine->config->detector[kind].threshold)
 		return;
-	struct alert alert = alert_of(event, kind, towards ? ALERT_HAS_DST : ALERT_HAS_SRC);
+	struct alert alert = alert_of(event, kind, kind == ALERT_RST_STORM ? ALERT_HAS_SRC : ALERT_HAS_DST);
 	engine_raise(engine, key, &alert, key->sum[0], 0);
 }
 
@@ -264,95 +233,78 @@ static struct anomaly_event event_of_attempt(const struct attempt *attempt)
 	return event;
 }
 
-static bool attempts_make_scans(const struct engine *engine)
-{
-	return engine->tally[ALERT_PORT_SCAN] && !engine->config->scan_compat;
-}
+/* What failed attempts add: of each a host that was swept, and a port that was scanned unless it is a ping. */
+struct failed {
+	struct anomaly_event events[ATTEMPTS_FAILED];
+	struct tally_item sweeps[ATTEMPTS_FAILED];
+	struct tally_item scans[ATTEMPTS_FAILED];
+};
 
-static void prefetch_failed(const struct engine *engine, const struct anomaly_event *event)
+static void failed_ask(const struct engine *engine, struct failed *failed, unsigned n)
 {
-	if (engine->tally[ALERT_HOST_SWEEP])
-		tally_prefetch(engine->tally[ALERT_HOST_SWEEP], item_host_sweep(engine, event).key);
-	if (attempts_make_scans(engine))
-		tally_prefetch(engine->tally[ALERT_PORT_SCAN], item_port_scan(engine, event).key);
-	if (engine->beacons && event->proto == TCP_PROTO)
-		beacons_prefetch(engine->beacons, hash_beacon(engine, event));
-}
-
-static void prefetch_failed_keys(const struct engine *engine, const struct anomaly_event *event)
-{
-	if (engine->tally[ALERT_HOST_SWEEP])
-		tally_prefetch_key(engine->tally[ALERT_HOST_SWEEP], item_host_sweep(engine, event).key, engine->now_ns);
-	if (attempts_make_scans(engine))
-		tally_prefetch_key(engine->tally[ALERT_PORT_SCAN], item_port_scan(engine, event).key, engine->now_ns);
-}
-
-static void prefetch_failed_elements(const struct engine *engine, const struct anomaly_event *event)
-{
-	struct tally_item item;
-
-	if (engine->tally[ALERT_HOST_SWEEP]) {
-		item = item_host_sweep(engine, event);
-		tally_prefetch_elements(engine->tally[ALERT_HOST_SWEEP], &item);
+	for (unsigned i = 0; i < n; i++) {
+		const struct anomaly_event *event = &failed->events[i];
+		failed->sweeps[i] = item_host_sweep(engine, event);
+		failed->scans[i] = item_port_scan(engine, event);
+		if (engine->beacons && event->proto == TCP_PROTO)
+			beacons_prefetch(engine->beacons, hash_beacon(engine, event));
 	}
-	if (attempts_make_scans(engine)) {
-		item = item_port_scan(engine, event);
-		tally_prefetch_elements(engine->tally[ALERT_PORT_SCAN], &item);
-	}
+	if (engine->tally[ALERT_HOST_SWEEP])
+		tally_ask(engine->tally[ALERT_HOST_SWEEP], failed->sweeps, n, engine->now_ns);
+	if (engine->tally[ALERT_PORT_SCAN] && !engine->config->scan_compat)
+		tally_ask(engine->tally[ALERT_PORT_SCAN], failed->scans, n, engine->now_ns);
 }
 
 /* The time is that of the attempt, which all attempts before it had reached. */
-void engine_attempts_failed(void *context, const struct attempt *failed, unsigned n)
+void engine_attempts_failed(void *context, const struct attempt *attempts, unsigned n)
 {
-	struct anomaly_event events[ATTEMPTS_FAILED];
 	struct engine *engine = context;
 	uint64_t now_ns = engine->now_ns;
+	struct failed failed;
 
-	for (unsigned i = 0; i < n; i++) {
-		events[i] = event_of_attempt(&failed[i]);
-		prefetch_failed(engine, &events[i]);
-	}
 	for (unsigned i = 0; i < n; i++)
-		prefetch_failed_keys(engine, &events[i]);
-	for (unsigned i = 0; i < n; i++)
-		prefetch_failed_elements(engine, &events[i]);
+		failed.events[i] = event_of_attempt(&attempts[i]);
+	failed_ask(engine, &failed, n);
 	for (unsigned i = 0; i < n; i++) {
-		engine->now_ns = failed[i].now_ns;
-		detect_host_sweep(engine, &events[i]);
-		if (!is_ping(&events[i]) && !engine->config->scan_compat)
-			detect_port_scan(engine, &events[i]);
-		if (events[i].proto == TCP_PROTO)
-			detect_beacon(engine, &events[i], failed[i].now_ns);
+		const struct anomaly_event *event = &failed.events[i];
+		engine->now_ns = attempts[i].now_ns;
+		detect_host_sweep(engine, event, &failed.sweeps[i]);
+		if (!is_ping(event) && !engine->config->scan_compat)
+			port_scan_add(engine, event, &failed.scans[i]);
+		if (event->proto == TCP_PROTO)
+			detect_beacon(engine, event, attempts[i].now_ns);
 	}
 	engine->now_ns = now_ns;
 }
 
 /* --- against their own past ------------------------------------------------------------------------------------------ */
 
+/* Of the first pane only a part may have been seen: it says nothing. Panes without a flow count, up to a few. */
+static void surge_begin(struct surge *surge, const struct detector_config *detector, uint64_t pane)
+{
+	for (uint64_t i = surge->pane + !surge->whole; surge->pane && i < pane && i < surge->pane + SURGE_EWMA; i++) {
+		double flows = i == surge->pane ? (double)surge->flows : 0;
+		surge->usual = surge->panes ? surge->usual + (flows - surge->usual) / SURGE_EWMA : flows;
+		surge->panes++;
+	}
+	surge->whole = surge->pane != 0;
+	surge->pane = pane;
+	surge->start_ns = pane * detector->window_ns;
+	surge->flows = 0;
+	surge->few = surge->panes < SURGE_PANES_WARM ? UINT64_MAX : detector->threshold;
+}
+
 void detect_surge(struct engine *engine, const struct anomaly_event *event)
 {
 	const struct detector_config *detector = &engine->config->detector[ALERT_NEW_FLOW_SURGE];
 	struct surge *surge = &engine->surge;
 
-	if (!detector->enabled)
-		return;
-	if (engine->now_ns - surge->start_ns >= detector->window_ns) {
-		uint64_t pane = engine->now_ns / detector->window_ns;
-		/* Of the first pane only a part may have been seen: it says nothing. Panes without a flow count, up to a few. */
-		for (uint64_t i = surge->pane + !surge->whole; surge->pane && i < pane && i < surge->pane + SURGE_EWMA; i++) {
-			double flows = i == surge->pane ? (double)surge->flows : 0;
-			surge->usual = surge->panes ? surge->usual + (flows - surge->usual) / SURGE_EWMA : flows;
-			surge->panes++;
-		}
-		surge->whole = surge->pane != 0;
-		surge->pane = pane;
-		surge->start_ns = pane * detector->window_ns;
-		surge->flows = 0;
-	}
+	if (engine->now_ns - surge->start_ns >= detector->window_ns)
+		surge_begin(surge, detector, engine->now_ns / detector->window_ns);
 	surge->flows++;
-	bool rests = surge->until_ns > engine->now_ns && surge->until_ns - engine->now_ns <= detector->cooldown_ns;
-	if (surge->flows < detector->threshold || surge->panes < SURGE_PANES_WARM || rests ||
-		(double)surge->flows < surge->usual * detector->second)
+	if (surge->flows < surge->few || (double)surge->flows < surge->usual * detector->second)
+		return;
+	if (surge->until_ns > engine->now_ns && surge->until_ns - engine->now_ns <= detector->cooldown_ns)
 		return;
 	struct alert alert = { .ts_ns = event->ts_ns, .count = surge->flows, .kind = ALERT_NEW_FLOW_SURGE };
 	struct alert_values values = { .a = surge->flows, .b = (uint64_t)(surge->usual + 0.5) };

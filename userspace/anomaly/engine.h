@@ -17,11 +17,13 @@ typedef void alerts_fn(void *context, const struct alert *alerts, unsigned n);
 
 /* New flows of the whole link against their own past. */
 struct surge {
-	uint64_t pane;     /* 0: nothing seen yet */
-	bool whole;        /* the pane is not the first one seen */
-	uint64_t start_ns; /* of the pane */
-	uint64_t flows;    /* in it */
+	uint64_t pane;      /* 0: nothing seen yet */
+	bool whole;         /* the pane is not the first one seen */
+	uint64_t start_ns;  /* of the pane */
+	uint64_t window_ns; /* its length; UINT64_MAX: nobody asks */
+	uint64_t flows;     /* in it */
 	uint64_t until_ns;
+	uint64_t few; /* with fewer flows than that in the pane there is no alert: no more needs to be asked */
 	double usual; /* EWMA of the panes before */
 	uint32_t panes;
 };
@@ -34,6 +36,7 @@ struct engine {
 	uint64_t now_ns;
 	struct tally *tally[ALERT_KIND_COUNT]; /* NULL: the kind has none, or is not looked for */
 	struct attempts *attempts;             /* NULL: nobody asks for failed ones */
+	uint64_t attempts_due_ns;              /* attempts_advance() has work then */
 	struct networks *networks;             /* NULL: the same */
 	struct beacons *beacons;
 	struct surge surge;

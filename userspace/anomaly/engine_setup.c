@@ -105,8 +105,8 @@ static int engine_create_rest(struct engine *engine)
 	int err = 0;
 
 	if (wants_attempts(config))
-		err = attempts_create(
-			keys * ATTEMPTS_PER_KEY, config->scan_grace_ns, engine_attempts_failed, engine, &engine->attempts);
+		err = attempts_create(keys * ATTEMPTS_PER_KEY, config->scan_grace_ns, engine_attempts_failed, engine,
+			&engine->attempts_due_ns, &engine->attempts);
 	if (!err && wants_networks(config))
 		err = networks_create(&networks, &engine->networks);
 	if (!err && wants(config, ALERT_BEACONING))
@@ -123,6 +123,10 @@ int engine_create(const struct config *config, struct hash_seed seed, alerts_fn 
 		return -ENOMEM;
 	engine->config = config;
 	engine->seed = seed;
+	engine->attempts_due_ns = UINT64_MAX;
+	engine->surge = (struct surge){ .window_ns = UINT64_MAX, .few = UINT64_MAX };
+	if (wants(config, ALERT_NEW_FLOW_SURGE))
+		engine->surge.window_ns = config->detector[ALERT_NEW_FLOW_SURGE].window_ns;
 	engine->on_alerts = on_alerts;
 	engine->context = context;
 	for (unsigned i = 0; i < ALERT_KIND_COUNT && !err; i++) {

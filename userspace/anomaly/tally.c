@@ -8,16 +8,9 @@
 #include "tally_sketch.h"
 
 #define KEY_SKETCH (TALLY_NONE - 1) /* key->head: the key has a sketch, its number is key->tail */
-#define ADMIT      8                /* newcomers to a full set, of which one gets in */
+#define ADMIT      16               /* newcomers to a full set, of which one gets in: with 8 a packet of a scan cost 4 ns more */
 #define ADMIT_TURN 64               /* newcomers to full sets until others get in */
 #define CANDIDATES 8                /* sketches looked at when one is wanted */
-
-/* A key, and where it is: in which place of which set. */
-struct found {
-	struct tally_set *set;
-	struct tally_key *key; /* NULL: not there */
-	unsigned way;
-};
 
 static size_t tally_heads_bytes(uint32_t entries)
 {
@@ -85,14 +78,29 @@ const struct tally_loss *tally_loss(const struct tally *tally)
 
 /* --- keys ------------------------------------------------------------------------------------------------------------ */
 
-static struct tally_set *tally_set(const struct tally *tally, uint64_t hash)
+static inline uint64_t tally_hash(const struct tally_item *item)
+{
+	return item->key ? item->key : 1; /* 0: free */
+}
+
+static inline struct tally_set *tally_set(const struct tally *tally, uint64_t hash)
 {
 	return &tally->sets[(hash >> 20) & (tally->options.keys / TALLY_WAYS - 1)];
 }
 
-static uint32_t tally_place(const struct tally *tally, const struct found *found)
+/* TALLY_WAYS: the set does not have it. */
+static inline unsigned tally_find(const struct tally_set *set, uint64_t hash)
 {
-	return (uint32_t)(found->set - tally->sets) * TALLY_WAYS + found->way;
+	unsigned way = 0;
+
+	while (way < TALLY_WAYS && set->hash[way] != hash)
+		way++;
+	return way;
+}
+
+static uint32_t tally_place(const struct tally *tally, const struct tally_set *set, unsigned way)
+{
+	return (uint32_t)(set - tally->sets) * TALLY_WAYS + way;
 }
 
 static struct sketch *tally_sketch(const struct tally *tally, const struct tally_key *key)
@@ -109,7 +117,7 @@ static void tally_sketch_free(struct tally *tally, struct tally_key *key)
 }
 
 /* Cooldowns that lie further ahead than a cooldown is long are from before time went backwards. */
-static bool tally_key_rests(const struct tally *tally, const struct tally_key *key, uint64_t now_ns)
+static inline bool tally_key_rests(const struct tally *tally, const struct tally_key *key, uint64_t now_ns)
 {
 	return key->until_ns > now_ns && key->until_ns - now_ns <= tally->options.cooldown_ns;
 }
@@ -127,36 +135,39 @@ static uint64_t tally_weight(const struct tally *tally, const struct tally_set *
 }
 
 /* All four have something in the window: seen in the set's first line. */
-static bool tally_set_is_busy(const struct tally *tally, const struct tally_set *set, uint64_t now_ns)
+static inline bool tally_set_is_busy(const struct tally *tally, const struct tally_set *set, uint64_t now_ns)
 {
-	unsigned busy = 0;
+	uint64_t oldest_ns = set->last_ns[0], latest_ns = set->last_ns[0];
 
-	for (unsigned i = 0; i < TALLY_WAYS; i++)
-		busy += set->hash[i] && !tally_is_old(tally, set->last_ns[i], now_ns);
-	return busy == TALLY_WAYS;
+	for (unsigned i = 1; i < TALLY_WAYS; i++) {
+		oldest_ns = set->last_ns[i] < oldest_ns ? set->last_ns[i] : oldest_ns;
+		latest_ns = set->last_ns[i] > latest_ns ? set->last_ns[i] : latest_ns;
+	}
+	/* What is free was last used at 0. */
+	return now_ns - oldest_ns <= tally->options.window_ns && latest_ns <= now_ns && oldest_ns;
 }
 
 /*
- * Of newcomers that find no free place only one in eight gets in, and which ones those are changes as others are turned away: so a
+ * Of newcomers that find no free place only one in 16 gets in, and which ones those are changes as others are turned away: so a
  * key that keeps coming gets in soon. It can be told before the keys of the set have been looked at.
  */
-static bool tally_admits(const struct tally *tally, uint64_t hash)
+static inline bool tally_admits(const struct tally *tally, uint64_t hash)
 {
 	return ((hash >> 8) + tally->loss.keys_evicted / ADMIT_TURN) % ADMIT == 0;
 }
 
 /*
  * In the place of the set's weakest, of several the one that was silent longest. Where all four are at work, only one newcomer in
- * eight gets in: it may be the weakest itself, and under a scan or a flood of forged sources nearly all are.
+ * 16 gets in: it may be the weakest itself, and under a scan or a flood of forged sources nearly all are.
  */
-static void tally_key_make(struct tally *tally, struct found *found, uint64_t hash, uint64_t now_ns)
+static bool tally_key_make(struct tally *tally, struct tally_set *set, uint64_t hash, uint64_t now_ns, unsigned *way)
 {
-	struct tally_set *set = found->set;
 	bool busy = tally_set_is_busy(tally, set, now_ns), admits = tally_admits(tally, hash);
 
 	tally->loss.keys_evicted += busy;
 	if (busy && !admits)
-		return;
+		return false;
+	tally->crowded = busy;
 	unsigned victim = 0;
 	uint64_t weight = tally_weight(tally, set, 0, now_ns);
 	for (unsigned i = 1; i < TALLY_WAYS; i++) {
@@ -170,55 +181,63 @@ static void tally_key_make(struct tally *tally, struct found *found, uint64_t ha
 	if (!busy && weight > 1) {
 		tally->loss.keys_evicted++;
 		if (!admits)
-			return;
+			return false;
 	}
 	struct tally_key *key = &set->keys[victim];
 	if (key->head == KEY_SKETCH)
 		tally_sketch_free(tally, key);
 	*key = (struct tally_key){ .head = TALLY_NONE, .tail = TALLY_NONE, .generation = key->generation + 1 };
 	set->hash[victim] = hash;
-	found->key = key;
-	found->way = victim;
+	*way = victim;
+	return true;
 }
 
-static struct found tally_find(const struct tally *tally, uint64_t hash)
-{
-	struct found found = { .set = tally_set(tally, hash) };
+/* --- asking for memory ------------------------------------------------------------------------------------------------- */
 
-	for (unsigned i = 0; i < TALLY_WAYS; i++) {
-		if (found.set->hash[i] != hash)
+/* The set has the key: asks for that. Else, if it may get in: for all four. */
+static inline __attribute__((always_inline)) void tally_ask_key(
+	const struct tally *tally, const struct tally_set *set, unsigned way, uint64_t hash, uint64_t now_ns)
+{
+	if (way < TALLY_WAYS) {
+		__builtin_prefetch(&set->keys[way], 1);
+		__builtin_prefetch((const char *)(&set->keys[way] + 1) - 1, 1);
+	} else if (tally_admits(tally, hash) || !tally_set_is_busy(tally, set, now_ns)) {
+		for (unsigned line = 1; line < sizeof(*set) / 64; line++)
+			__builtin_prefetch((const char *)set + 64 * line, 1);
+	}
+}
+
+/* First for the sets' first lines, when those have come for the keys, and then for what they lead to. */
+void tally_ask(const struct tally *tally, const struct tally_item *items, unsigned n, uint64_t now_ns)
+{
+	struct {
+		uint32_t place;
+		uint32_t item;
+	} known[TALLY_ASKED];
+	uint8_t wanted[TALLY_ASKED];
+	unsigned wanted_count = 0, count = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		__builtin_prefetch(tally_set(tally, items[i].key), 1);
+		wanted[wanted_count] = (uint8_t)i;
+		/* The key that rests is at hand; and where newcomers are turned away, hardly any of these needs more than that line. */
+		wanted_count += items[i].key != tally->resting && (!tally->crowded || tally_admits(tally, items[i].key));
+	}
+	for (unsigned i = 0; i < wanted_count; i++) {
+		uint64_t hash = items[wanted[i]].key;
+		const struct tally_set *set = tally_set(tally, hash);
+		unsigned way = tally_find(set, hash);
+		tally_ask_key(tally, set, way, hash, now_ns);
+		if (way == TALLY_WAYS)
 			continue;
-		found.key = &found.set->keys[i];
-		found.way = i;
-		break;
+		known[count].place = tally_place(tally, set, way);
+		known[count++].item = wanted[i];
 	}
-	return found;
-}
-
-void tally_prefetch(const struct tally *tally, uint64_t key)
-{
-	__builtin_prefetch(tally_set(tally, key), 1);
-}
-
-void tally_prefetch_key(const struct tally *tally, uint64_t key, uint64_t now_ns)
-{
-	struct found found = tally_find(tally, key);
-
-	if (found.key) {
-		__builtin_prefetch(found.key, 1);
-		__builtin_prefetch((const char *)(found.key + 1) - 1, 1);
-	} else if (tally_admits(tally, key) || !tally_set_is_busy(tally, found.set, now_ns)) {
-		for (unsigned line = 1; line < sizeof(*found.set) / 64; line++)
-			__builtin_prefetch((const char *)found.set + 64 * line, 1);
+	for (unsigned i = 0; i < count; i++) {
+		const struct tally_key *key = tally_key_at(tally, known[i].place);
+		if (!tally_key_rests(tally, key, now_ns))
+			tally_log_ask(tally, key, known[i].place, &items[known[i].item]);
 	}
-}
-
-void tally_prefetch_elements(const struct tally *tally, const struct tally_item *item)
-{
-	struct found found = tally_find(tally, item->key);
-
-	if (found.key)
-		tally_log_prefetch(tally, found.key, tally_place(tally, &found), item);
 }
 
 /* --- adding ---------------------------------------------------------------------------------------------------------- */
@@ -280,30 +299,50 @@ static void tally_key_grow(struct tally *tally, struct tally_key *key, uint32_t 
 	tally->sketches_owner[number] = place;
 }
 
-struct tally_key *tally_add(struct tally *tally, const struct tally_item *item, uint64_t now_ns)
+/* way: the key's, TALLY_WAYS: it is not there. */
+static __attribute__((noinline)) struct tally_key *tally_add_found(
+	struct tally *tally, const struct tally_item *item, uint64_t now_ns, unsigned way)
 {
-	uint64_t hash = item->key ? item->key : 1; /* 0: free */
-	struct found found = tally_find(tally, hash);
+	uint64_t hash = tally_hash(item);
+	struct tally_set *set = tally_set(tally, hash);
 
-	if (!found.key)
-		tally_key_make(tally, &found, hash, now_ns);
-	struct tally_key *key = found.key;
-	if (!key || __builtin_expect(tally_key_rests(tally, key, now_ns), 0))
+	if (way == TALLY_WAYS && !tally_key_make(tally, set, hash, now_ns, &way))
 		return NULL;
-	uint64_t *last_ns = &found.set->last_ns[found.way];
-	if (key->head == KEY_SKETCH && tally_is_old(tally, *last_ns, now_ns))
+	struct tally_key *key = &set->keys[way];
+	uint32_t place = tally_place(tally, set, way);
+	if (key->head == KEY_SKETCH && tally_is_old(tally, set->last_ns[way], now_ns))
 		tally_sketch_free(tally, key);
-	*last_ns = now_ns;
+	set->last_ns[way] = now_ns;
 	if (key->head != KEY_SKETCH) {
 		tally_log_expire(tally, key, now_ns);
 		if (key->entries >= tally->options.exact_max)
-			tally_key_grow(tally, key, tally_place(tally, &found), now_ns);
+			tally_key_grow(tally, key, place, now_ns);
 	}
 	if (key->head == KEY_SKETCH)
 		tally_add_sketch(tally, key, item, now_ns);
 	else
-		tally_log_add(tally, key, tally_place(tally, &found), item, now_ns);
+		tally_log_add(tally, key, place, item, now_ns);
 	return key;
+}
+
+/* Under attack it ends here: the flood's victim rests from its alert, and the keys of a scan find no room. */
+struct tally_key *tally_add(struct tally *tally, const struct tally_item *item, uint64_t now_ns)
+{
+	uint64_t hash = tally_hash(item);
+	const struct tally_set *set = tally_set(tally, hash);
+	unsigned way = tally_find(set, hash);
+
+	if (way < TALLY_WAYS) {
+		if (tally_key_rests(tally, &set->keys[way], now_ns)) {
+			tally->resting = hash;
+			return NULL;
+		}
+	} else if (!tally_admits(tally, hash) && tally_set_is_busy(tally, set, now_ns)) {
+		tally->loss.keys_evicted++;
+		tally->crowded = true;
+		return NULL;
+	}
+	return tally_add_found(tally, item, now_ns, way);
 }
 
 void tally_rest(struct tally *tally, struct tally_key *key, uint64_t now_ns)

@@ -64,10 +64,9 @@ void tally_destroy(struct tally *tally);                                     /* 
 uint64_t tally_bytes(const struct tally_options *options);
 const struct tally_loss *tally_loss(const struct tally *tally);
 
-/* Asks for the memory that tally_add() will touch: first the set's, when that has come the key's, and then the elements'. */
-void tally_prefetch(const struct tally *tally, uint64_t key);
-void tally_prefetch_key(const struct tally *tally, uint64_t key, uint64_t now_ns);
-void tally_prefetch_elements(const struct tally *tally, const struct tally_item *item);
+/* Asks for the memory that adding these will touch; n <= TALLY_ASKED. */
+#define TALLY_ASKED 64
+void tally_ask(const struct tally *tally, const struct tally_item *items, unsigned n, uint64_t now_ns);
 
 /* Adds, at now_ns, which never goes backwards between two calls of tally_forget(). The key as it is then; NULL: it is in its
  * cooldown, or there was no room, and nothing was added. The result is valid until the next call. */

@@ -121,7 +121,7 @@ static void tally_pop(struct tally *tally)
 }
 
 /* Asks for what popping an entry will touch. The log itself is read in order, which the CPU foresees. */
-static void tally_prefetch_pop(const struct tally *tally)
+static void tally_ask_pop(const struct tally *tally)
 {
 	const struct tally_entry *entry = &tally->log[(tally->log_tail + AHEAD) & (tally->options.log - 1)];
 
@@ -140,13 +140,13 @@ static uint32_t tally_push(struct tally *tally, uint64_t now_ns)
 		const struct tally_entry *oldest = &tally->log[tally->log_tail & mask];
 		if (oldest->key != TALLY_NONE && !tally_is_old(tally, oldest->ts_ns, now_ns) && !tally_is_orphan(tally, oldest))
 			break;
-		tally_prefetch_pop(tally);
+		tally_ask_pop(tally);
 		tally_pop(tally);
 	}
 	if (tally->log_head - tally->log_tail > mask) {
 		const struct tally_entry *oldest = &tally->log[tally->log_tail & mask];
 		tally->loss.entries_cut += oldest->key != TALLY_NONE;
-		tally_prefetch_pop(tally);
+		tally_ask_pop(tally);
 		tally_pop(tally);
 	}
 	return (uint32_t)(tally->log_head++ & mask);
@@ -155,7 +155,7 @@ static uint32_t tally_push(struct tally *tally, uint64_t now_ns)
 /* --- adding ---------------------------------------------------------------------------------------------------------- */
 
 /* A key that has no entry will not need its elements' chains. */
-void tally_log_prefetch(const struct tally *tally, const struct tally_key *key, uint32_t place, const struct tally_item *item)
+void tally_log_ask(const struct tally *tally, const struct tally_key *key, uint32_t place, const struct tally_item *item)
 {
 	if (!key->entries)
 		return;

@@ -44,6 +44,8 @@ struct tally {
 	struct tally_loss loss;
 
 	struct tally_set *sets;
+	uint64_t resting; /* key to which nothing was added lately, for it rests: under a flood, nearly all that come */
+	bool crowded;     /* the last newcomer came to a full set */
 
 	/* tally_log.c */
 	struct tally_entry *log;
@@ -66,13 +68,13 @@ static inline struct tally_key *tally_key_at(const struct tally *tally, uint32_t
 /* What lies in the future is from before time went backwards. */
 static inline bool tally_is_old(const struct tally *tally, uint64_t ts_ns, uint64_t now_ns)
 {
-	return ts_ns > now_ns || now_ns - ts_ns > tally->options.window_ns;
+	return (ts_ns > now_ns) | (now_ns - ts_ns > tally->options.window_ns);
 }
 
 /* --- tally_log.c: the entries of all keys, and the chains of their elements. Packet path. -------------------------------------- */
 
 /* Asks for what an addition to this key will touch. */
-void tally_log_prefetch(const struct tally *tally, const struct tally_key *key, uint32_t place, const struct tally_item *item);
+void tally_log_ask(const struct tally *tally, const struct tally_key *key, uint32_t place, const struct tally_item *item);
 /* Adds an entry to the key's. The oldest entries leave, which may be this key's own. */
 void tally_log_add(struct tally *tally, struct tally_key *key, uint32_t place, const struct tally_item *item, uint64_t now_ns);
 /* Takes out the key's oldest entry. */

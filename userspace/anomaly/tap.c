@@ -100,7 +100,7 @@ static unsigned tcp_server(const struct tcp_flow *tcp, const struct flow_key *ke
 }
 
 /* From client to server, whoever sent this packet. */
-static void note_path(
+static __attribute__((noinline)) void note_path(
 	struct anomaly_tap *tap, struct tcp_flow *tcp, const struct packet *packet, uint64_t order, unsigned bits, uint32_t packets)
 {
 	struct anomaly_event event = event_of(packet, order);
@@ -158,8 +158,10 @@ static void note_tcp(struct anomaly_tap *tap, struct tcp_flow *tcp, const struct
 	if (place) {
 		event_write(place, packet, order);
 		place->bits = (uint16_t)bits;
-		place->flow = flow_key_hash(&tap->seed, &packet->key);
+		place->flow = packet->hash;
 	}
+	if (!anomaly_tells_tcp(flow, packet))
+		return;
 	bool ends =
 		packet->tcp_flags & (TCP_FIN | TCP_RST) && tcp->state >= TCP_STATE_SYN_ACK && tcp->state <= TCP_STATE_ESTABLISHED;
 	if (ends)
@@ -213,7 +215,8 @@ static bool udp_is_attempt(const struct packet *packet, const struct anomaly_eve
 	return packet_src_port(packet) >= SYSTEM_PORTS || event->port < SYSTEM_PORTS;
 }
 
-static void note_udp(struct anomaly_tap *tap, const struct flow *flow, const struct packet *packet, uint64_t order)
+static __attribute__((noinline)) void note_udp(
+	struct anomaly_tap *tap, const struct flow *flow, const struct packet *packet, uint64_t order)
 {
 	struct anomaly_event event = event_of(packet, order);
 	uint32_t sent = flow->packets[packet->dir], received = flow->packets[!packet->dir];
@@ -238,7 +241,7 @@ static void note_udp(struct anomaly_tap *tap, const struct flow *flow, const str
 	if (!bits)
 		return;
 	event.bits = (uint16_t)bits;
-	event.flow = flow_key_hash(&tap->seed, &packet->key);
+	event.flow = packet->hash;
 	tap_push(tap, &event);
 }
 
@@ -251,7 +254,8 @@ static bool is_icmp6_housekeeping(const struct packet *packet)
 	       ((packet->icmp_type >= ICMP6_MLD_FIRST && packet->icmp_type <= ICMP6_ND_LAST) || packet->icmp_type == ICMP6_MLD2);
 }
 
-static void note_icmp(struct anomaly_tap *tap, const struct flow *flow, const struct packet *packet, uint64_t order)
+static __attribute__((noinline)) void note_icmp(
+	struct anomaly_tap *tap, const struct flow *flow, const struct packet *packet, uint64_t order)
 {
 	struct anomaly_event event = event_of(packet, order);
 	uint32_t sent = flow->packets[packet->dir], received = flow->packets[!packet->dir];
@@ -265,8 +269,19 @@ static void note_icmp(struct anomaly_tap *tap, const struct flow *flow, const st
 	if (!bits)
 		return;
 	event.bits = (uint16_t)bits;
-	event.flow = flow_key_hash(&tap->seed, &packet->key);
+	event.flow = packet->hash;
 	tap_push(tap, &event);
+}
+
+/* Of the other protocols only that a flow begins. */
+static __attribute__((noinline)) void note_begin(
+	struct anomaly_tap *tap, const struct flow *flow, const struct packet *packet, uint64_t order)
+{
+	struct anomaly_event event = event_of(packet, order);
+
+	event.bits = EVENT_NEW;
+	if (!flow->packets[0] && !flow->packets[1])
+		tap_push(tap, &event);
 }
 
 void anomaly_note(struct anomaly_tap *tap, struct flow *flow, const struct packet *packet, uint64_t order)
@@ -276,10 +291,11 @@ void anomaly_note(struct anomaly_tap *tap, struct flow *flow, const struct packe
 		return;
 	if (tap->live)
 		order = packet->frame->ts_ns;
-	switch (packet->key.proto) {
-	case TCP_PROTO:
+	if (packet->key.proto == TCP_PROTO) {
 		note_tcp(tap, (struct tcp_flow *)flow, packet, order);
-		break;
+		return;
+	}
+	switch (packet->key.proto) {
 	case UDP_PROTO:
 		note_udp(tap, flow, packet, order);
 		break;
@@ -288,12 +304,19 @@ void anomaly_note(struct anomaly_tap *tap, struct flow *flow, const struct packe
 		note_icmp(tap, flow, packet, order);
 		break;
 	default:
-		if (!flow->packets[0] && !flow->packets[1]) {
-			struct anomaly_event event = event_of(packet, order);
-			event.bits = EVENT_NEW;
-			tap_push(tap, &event);
-		}
+		note_begin(tap, flow, packet, order);
 	}
+}
+
+void anomaly_note_opening(struct anomaly_tap *tap, const struct packet *packet, uint64_t order)
+{
+	struct anomaly_event *place = tap_place(tap);
+
+	if (!place)
+		return;
+	event_write(place, packet, tap->live ? packet->frame->ts_ns : order);
+	place->bits = EVENT_NEW | EVENT_SYN | EVENT_ATTEMPT;
+	place->flow = packet->hash;
 }
 
 /* Events before progress: who has read progress and then head sees all that it promises. */

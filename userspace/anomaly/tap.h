@@ -15,7 +15,6 @@ struct anomaly_tap {
 	uint64_t mask;
 	uint64_t written;   /* events so far; published in `head` at the end of a batch */
 	uint64_t tail_seen; /* `tail` as it was when last looked at */
-	struct hash_seed seed;
 	bool compat;
 	bool live;
 	bool alone;        /* the only lane, on a file */

@@ -201,13 +201,34 @@ static bool packet_is_syn(const struct packet *packet)
 	return (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
-/* The flow is new, was silent, or a connection is opened, maybe again. */
+/* Of the frames of the input. */
+static uint64_t core_order(const struct core *core, const struct packet *packet)
+{
+	return core->frames + (core->lanes > 1 ? packet->frame->number : 0);
+}
+
+/* The first packet of a flow: nothing but a SYN, as in a flood, is counted here at once. Else the flow. */
+static inline struct flow *core_begin(struct core *core, struct flow *flow, const struct packet *packet)
+{
+	bool opens = (packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_SYN &&
+		     (packet->flags & (PACKET_SEGMENT | PACKET_ASKS)) == PACKET_SEGMENT;
+
+	if (!opens || core->ways)
+		return flow;
+	if (core->tap)
+		anomaly_note_opening(core->tap, packet, core_order(core, packet));
+	tcp_open((struct tcp_flow *)flow, packet);
+	flow_update(flow, packet);
+	return NULL;
+}
+
+/* The flow is new, was silent, or a connection is opened, maybe again. NULL: the packet has been counted. */
 static __attribute__((noinline)) struct flow *core_flow_apart(struct core *core, struct flow *flow, const struct packet *packet)
 {
 	if (packet_is_syn(packet) || !flow_table_hit(flow, packet, core->timeout_ns)) {
 		struct flow *begun = flow_table_begin(core->table, packet);
 		if (begun)
-			return begun; /* no flow has ended, so what is left of TCP can wait */
+			return core_begin(core, begun, packet); /* no flow has ended, so what is left of TCP can wait */
 		core_finish_tcp(core);
 		flow = flow_table_get(core->table, packet);
 		if (packet->key.proto == TCP_PROTO && tcp_is_reuse((struct tcp_flow *)flow, packet))
@@ -242,7 +263,7 @@ static __attribute__((noinline)) void core_note(struct core *core, struct flow *
 {
 	if (anomaly_tells_tcp(flow, packet))
 		core_finish_tcp(core);
-	anomaly_note(core->tap, flow, packet, core->frames + (core->lanes > 1 ? packet->frame->number : 0));
+	anomaly_note(core->tap, flow, packet, core_order(core, packet));
 }
 
 /* Samples are listed in the order of their packets. */
@@ -257,8 +278,11 @@ static __attribute__((noinline)) void core_ask(struct core *core, struct flow *f
 static inline __attribute__((always_inline)) void core_count(
 	struct core *core, struct flow *flow, const struct packet *packet, const bool extras)
 {
-	if (__builtin_expect(packet_is_syn(packet) || !flow_table_hit_soon(flow, packet, core->quiet_ns), 0))
+	if (__builtin_expect(packet_is_syn(packet) || !flow_table_hit_soon(flow, packet, core->quiet_ns), 0)) {
 		flow = core_flow_apart(core, flow, packet);
+		if (!flow)
+			return;
+	}
 	if (extras && core->tap && anomaly_is_event(flow, packet, core->all_udp))
 		core_note(core, flow, packet);
 	if (extras && core->ways)

@@ -88,7 +88,7 @@ static int lanes_open_anomaly(struct lanes *lanes)
 		.config = lanes->config,
 		.lanes = lanes->count,
 		.live = lanes->live,
-		.seed = lanes->live ? hash_seed_random() : HASH_SEED_FIXED,
+		.seed = lanes->seed,
 		.on_alerts = lanes_alerts,
 		.context = lanes,
 	};
@@ -106,7 +106,7 @@ static int lane_open_core(struct lanes *lanes, struct lane *lane)
 		.outer = config->outer,
 		.key_vlan = config->key_vlan,
 		.key_tunnel = config->key_tunnel,
-		.seed = lanes->live ? hash_seed_random() : HASH_SEED_FIXED,
+		.seed = lanes->seed,
 		.max_flows = (config->max_flows + lanes->count - 1) / lanes->count,
 		.flow_timeout_ns = config->flow_timeout_ns ? config->flow_timeout_ns : FLOW_NO_TIMEOUT,
 		.populate = lanes->live,
@@ -165,6 +165,7 @@ static int lanes_open_sources(struct lanes *lanes)
 	if (err)
 		return err;
 	lanes->live = lanes->capture || lanes->receiver;
+	lanes->seed = lanes->live ? hash_seed_random() : HASH_SEED_FIXED;
 	lanes->count = lanes->capture ? capture_lanes(lanes->capture) : config->lanes;
 	lanes->lane = aligned_alloc(64, (lanes->count * sizeof(*lanes->lane) + 63) & ~(size_t)63);
 	if (!lanes->lane)

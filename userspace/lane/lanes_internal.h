@@ -17,6 +17,7 @@ struct lanes {
 	unsigned rules_loaded;   /* times that others came into force */
 	uint32_t sample;         /* as it is now */
 	bool sample_changed;     /* so no one factor is right for all flows */
+	struct hash_seed seed;   /* of flows, on all lanes, and of what detectors watch */
 	unsigned count;
 	unsigned started;
 	struct lane *lane;          /* [count] */

@@ -223,6 +223,23 @@ static __attribute__((noinline)) void tcp_update_any(struct tcp_flow *tcp, const
 	tcp_segment(tcp, packet, length, tick, results);
 }
 
+void tcp_open(struct tcp_flow *tcp, const struct packet *packet)
+{
+	unsigned dir = packet->dir;
+	uint32_t tick = rtt_tick(packet->frame->ts_ns), seq_end = packet->tcp_seq + packet->payload_len + 1;
+
+	tcp->flow.tcp_flags[dir] = packet->tcp_flags;
+	tcp->client = dir ? CLIENT_B_TO_A : CLIENT_A_TO_B;
+	tcp->state = TCP_STATE_SYN_SENT;
+	tcp->bits = (uint8_t)(TCPF_SEEN << dir);
+	tcp->first_seq[dir] = packet->tcp_seq;
+	tcp->half[dir].next_seq = seq_end;
+	tcp->half[dir].advance_tick = tick;
+	tcp->sample_hot.seq_end[0] = seq_end;
+	tcp->sample_hot.sent_tick[0] = tick;
+	tcp->sample_used[dir] = 1;
+}
+
 void tcp_forget(struct tcp_flow *tcp)
 {
 	tcp->sample_used[0] = tcp->sample_used[1] = 0;
@@ -298,32 +315,6 @@ static void tcp_answers_count(const struct tcp_answer *answers, unsigned n, stru
 		tcp_rtt_sample(answers[i].work->tcp, answers[i].work->packet, answers[i].ticks, RTT_SEQ_ACK, results);
 }
 
-/* The flow has seen no segment, and this is a SYN alone: what tcp_update_any() does then. */
-static inline bool tcp_opens(const struct tcp_flow *tcp, const struct packet *packet)
-{
-	uint32_t status;
-
-	memcpy(&status, &tcp->state, sizeof(status));
-	return status == TCP_STATE_UNKNOWN && (packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_SYN;
-}
-
-static void tcp_open(struct tcp_flow *tcp, const struct packet *packet)
-{
-	unsigned dir = packet->dir;
-	uint32_t tick = rtt_tick(packet->frame->ts_ns), seq_end = packet->tcp_seq + packet->payload_len + 1;
-
-	tcp->flow.tcp_flags[dir] |= packet->tcp_flags;
-	tcp->client = dir ? CLIENT_B_TO_A : CLIENT_A_TO_B;
-	tcp->state = TCP_STATE_SYN_SENT;
-	tcp->bits = (uint8_t)(TCPF_SEEN << dir);
-	tcp->first_seq[dir] = packet->tcp_seq;
-	tcp->half[dir].next_seq = seq_end;
-	tcp->half[dir].advance_tick = tick;
-	tcp->sample_hot.seq_end[0] = seq_end;
-	tcp->sample_hot.sent_tick[0] = tick;
-	tcp->sample_used[dir] = 1;
-}
-
 void tcp_update(const struct tcp_work *work, unsigned n, struct rtt_results *results)
 {
 	struct tcp_answer answers[TCP_ANSWERS];
@@ -337,10 +328,7 @@ void tcp_update(const struct tcp_work *work, unsigned n, struct rtt_results *res
 			tcp_answers_count(answers, count, results);
 		} else {
 			tcp_answers_count(answers, count, results);
-			if (tcp_opens(work[i].tcp, work[i].packet))
-				tcp_open(work[i].tcp, work[i].packet);
-			else
-				tcp_update_any(work[i].tcp, work[i].packet, results);
+			tcp_update_any(work[i].tcp, work[i].packet, results);
 		}
 		count = 0;
 	}

@@ -26,6 +26,9 @@ struct tcp_work {
 /* Nothing that was sent before now can be timed any more: the flow was silent for so long that ticks wrap (rtt_is_void()). */
 void tcp_forget(struct tcp_flow *tcp);
 
+/* The first segment of a flow that has just begun, a SYN without FIN and RST: what tcp_update() would do, in short. */
+void tcp_open(struct tcp_flow *tcp, const struct packet *packet);
+
 /* Segments in the order of their capture, each after its flow_update(). */
 void tcp_update(const struct tcp_work *work, unsigned n, struct rtt_results *results);
 
