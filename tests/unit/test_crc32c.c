@@ -49,11 +49,27 @@ static void pieces__when_of_any_length__then_as_the_whole(void **context)
 	free(data);
 }
 
+/* Long ones are summed in stretches of 7,680 bytes. */
+static void long_data__when_of_any_length__then_as_without_the_instruction(void **context)
+{
+	(void)context;
+	static const size_t rows[] = { 7679, 7680, 7681, 15359, 15360, 16384, 30727 };
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint8_t *data = malloc(rows[i]);
+		for (size_t at = 0; at < rows[i]; at++)
+			data[at] = (uint8_t)(at * at >> 3 ^ at);
+		assert_int_equal(crc32c(i * 77777, data, rows[i]), crc32c_plain(i * 77777, data, rows[i]));
+		free(data);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(examples__when_summed__then_as_the_rfc_has_them),
 		cmocka_unit_test(pieces__when_of_any_length__then_as_the_whole),
+		cmocka_unit_test(long_data__when_of_any_length__then_as_without_the_instruction),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
