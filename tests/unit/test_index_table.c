@@ -22,9 +22,9 @@ static struct index_entry entry_of(unsigned flow, uint32_t number, uint64_t time
 		memset(entry.key.source + 4, (int)(flow % 7), 12);
 	entry.key.source_port = (uint16_t)(flow * 7);
 	entry.item = (struct index_item){ .number = number,
-		.offset = 1000 + number,
+		.offset_low = 1000 + number,
 		.length = 60 + flow % 5,
-		.time_ms = time_ms,
+		.time_low = (uint32_t)time_ms,
 		.network = 14,
 		.network_count = 46 };
 	return entry;
@@ -103,7 +103,7 @@ static void flows__when_many_in_turn__then_each_has_its_packets_and_keys_ascend(
 /* A key that differs from others in one byte, anywhere: also where all before and 16 bytes of difference are the same. */
 static struct index_entry entry_at(unsigned byte, uint8_t value, uint8_t other)
 {
-	struct index_entry entry = { .item = { .number = 1, .length = 60, .time_ms = 1 } };
+	struct index_entry entry = { .item = { .number = 1, .length = 60, .time_low = 1 } };
 
 	memset(&entry.key, other, sizeof(entry.key));
 	((uint8_t *)&entry.key)[byte] = value;
@@ -133,6 +133,83 @@ static void keys__when_alike_but_for_a_byte__then_ascend(void **context)
 		last = *flow.key;
 	}
 	index_round_end(table);
+	index_table_destroy(table);
+}
+
+static uint32_t random_next(uint32_t *state)
+{
+	*state = *state * 1664525 + 1013904223;
+	return *state >> 16;
+}
+
+/* Groups of keys that are the same but for the last of 40 bytes that differ: each group is sorted in the third window of 16 bytes, by
+ * comparing if it is small. */
+static unsigned groups_add(struct index_table *table, unsigned groups, unsigned members)
+{
+	uint32_t state = groups * 1000 + members;
+
+	for (unsigned group = 0; group < groups; group++) {
+		struct index_entry entry = { .item = { .number = 1, .length = 60, .time_low = 1 } };
+		uint8_t *key = (uint8_t *)&entry.key;
+		for (unsigned at = 0; at < sizeof(entry.key); at++)
+			key[at] = (uint8_t)random_next(&state);
+		for (unsigned member = 0; member < members; member++) {
+			unsigned number = member * 7919 % members; /* each once, in no order */
+			key[34] = (uint8_t)(number >> 9);
+			key[37] = (uint8_t)(number >> 1);
+			key[39] = number & 1 ? 100 : 150;
+			assert_int_equal(index_table_add(table, &entry, 1), 1);
+		}
+	}
+	return groups * members;
+}
+
+static void keys__when_alike_but_for_the_last_bytes__then_ascend(void **context)
+{
+	(void)context;
+	static const struct {
+		unsigned groups, members;
+	} rows[] = { { 200, 2 }, { 500, 20 }, { 50, 100 }, { 1, 3000 }, { 3000, 20 }, { 20, 3000 }, { 1, 60000 } };
+	struct index_round_flow flow;
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct index_table *table = table_make(20 * MIB, 60000, 300000);
+		unsigned flows = groups_add(table, 300, 1) + groups_add(table, rows[i].groups, rows[i].members);
+		struct index_key last = { 0 };
+		assert_int_equal(index_round_begin(table, true), flows);
+		for (unsigned n = 0; n < flows; n++) {
+			index_round_flow(table, n, &flow);
+			assert_true(n == 0 || memcmp(&last, flow.key, sizeof(last)) < 0);
+			last = *flow.key;
+		}
+		index_round_end(table);
+		index_table_destroy(table);
+	}
+}
+
+/* Memory for sorting may be touched before, at any time; also again after a round. */
+static void rounds__when_prepared__then_as_without(void **context)
+{
+	(void)context;
+	struct index_table *table = table_make(20 * MIB, 60000, 300000);
+	struct index_round_flow flow;
+
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < 60000; i++) {
+			add(table, i, i + 1, 1000);
+			if (i % 10000 == 17 * round)
+				index_table_prepare(table);
+		}
+		for (unsigned i = 0; i < 100 && index_table_prepare(table); i++)
+			assert_true(i < 99);
+		assert_int_equal(index_table_flows(table), 60000);
+		assert_int_equal(index_round_begin(table, true), 60000);
+		for (unsigned i = 0; i < 60000; i++) {
+			index_round_flow(table, i, &flow);
+			assert_int_equal(flow.record.packets, 1);
+		}
+		index_round_end(table);
+	}
 	index_table_destroy(table);
 }
 
@@ -237,6 +314,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flows__when_many_in_turn__then_each_has_its_packets_and_keys_ascend),
 		cmocka_unit_test(keys__when_alike_but_for_a_byte__then_ascend),
+		cmocka_unit_test(keys__when_alike_but_for_the_last_bytes__then_ascend),
+		cmocka_unit_test(rounds__when_prepared__then_as_without),
 		cmocka_unit_test(memory__when_used_up__then_says_so_and_goes_on_after_a_round),
 		cmocka_unit_test(partial_round__when_some_flows_are_over__then_those_leave_and_the_others_stay),
 		cmocka_unit_test(blocks__when_silent_or_long__then_one_more),

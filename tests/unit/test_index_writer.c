@@ -50,9 +50,9 @@ static struct index_entry entry_of(uint32_t n, uint64_t step_ms)
 
 	memcpy(entry.key.source, &flow, sizeof(flow));
 	entry.item = (struct index_item){ .number = n + 1,
-		.offset = 40 + 100 * (uint64_t)n,
+		.offset_low = 40 + 100 * (uint64_t)n,
 		.length = 84,
-		.time_ms = 1000000 + n * step_ms,
+		.time_low = (uint32_t)(1000000 + n * step_ms),
 		.network = 14,
 		.network_count = 70,
 		.transport = 34,

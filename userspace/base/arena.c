@@ -1,6 +1,5 @@
 #include "arena.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +12,11 @@ static bool back_all;
 void arena_back_all(void)
 {
 	back_all = true;
+}
+
+bool arena_backs_all(void)
+{
+	return back_all;
 }
 
 uint64_t arena_available(void)

@@ -7,11 +7,13 @@
 #ifndef FLOWLANE_ARENA_H
 #define FLOWLANE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* --populate: from now on each area is backed with memory when it is made, so that none is taken under attack. Before threads. */
 void arena_back_all(void);
+bool arena_backs_all(void);
 /* Bytes that the kernel says can be had without swapping; UINT64_MAX: it does not say. */
 uint64_t arena_available(void);
 /* 2 MiB-aligned, zeroed; NULL with errno set. */

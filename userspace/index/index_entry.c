@@ -62,15 +62,18 @@ bool index_entry_make(const struct packet *packet, uint64_t number, uint64_t off
 		return false;
 	bool later = packet->flags & PACKET_FRAGMENT_LATER, ports = !later && has_ports(packet->key.proto);
 	uint32_t captured = frame->cap_len - packet->l3_off;
+	uint64_t time_ms = frame->ts_ns / 1000000;
 
 	if (__builtin_expect(later, 0))
 		fragment_key(packet, &entry->key);
 	else
 		packet_key(packet, ports, &entry->key);
 	entry->item = (struct index_item){
-		.offset = offset,
-		.time_ms = frame->ts_ns / 1000000,
 		.number = (uint32_t)number,
+		.offset_low = (uint32_t)offset,
+		.offset_high = (uint16_t)(offset >> 32),
+		.time_low = (uint32_t)time_ms,
+		.time_high = (uint16_t)(time_ms >> 32),
 		.length = frame->cap_len,
 		.network_count = packet->l3_len < captured ? packet->l3_len : captured,
 		.network = packet->l3_off,

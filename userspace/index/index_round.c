@@ -2,52 +2,109 @@
 #include <errno.h>
 
 #include "arena.h"
+#include "index_both.h"
 #include "index_table_internal.h"
 
-static inline void round_take(struct index_table *table, uint32_t cell, bool all)
+#define AHEAD      32                /* flows: writing one takes 30 ns or more */
+#define HUGE_BYTES ((size_t)2 << 20) /* of a page: it is there as a whole once it was touched */
+
+/* Some of the slots, whose flows are noted from `to` on, in steps of 1 or -1. */
+struct gather {
+	const struct index_table *table;
+	bool all;
+	uint64_t from, end;
+	struct round_key *to;
+	int step;
+};
+
+static inline void gather_take(struct gather *gather, uint32_t cell)
 {
-	if (all || piece_over(table, &table->cells[cell].flow, table->now_ms))
-		table->round[table->round_count++].cell = cell;
+	const struct index_table *table = gather->table;
+
+	if (gather->all || piece_over(table, &table->cells[cell].flow, table->now_ms)) {
+		gather->to->cell = cell;
+		gather->to += gather->step;
+	}
 }
 
-/* Many flows are found in the slots, for there one look does not wait for the one before; few in their list. */
+static void *gather_run(void *argument)
+{
+	struct gather *gather = argument;
+	const struct slot *slots = gather->table->slots;
+
+	for (uint64_t i = gather->from; i < gather->end; i++) {
+		if (!gather->all && i + STEP < gather->end)
+			__builtin_prefetch(&gather->table->cells[slots[i + STEP].cell]);
+		if (slots[i].cell != CELL_NONE)
+			gather_take(gather, slots[i].cell);
+	}
+	return NULL;
+}
+
+/* Many flows are found in the slots, for there one look does not wait for the one before; few in their list. Of the slots, one half is
+ * noted from the beginning on, the other from the end. */
 static void round_gather(struct index_table *table, bool all)
 {
-	if (table->flows > table->slots_mask / 64) {
-		for (uint64_t i = 0; i <= table->slots_mask; i++) {
-			if (!all && i + STEP <= table->slots_mask)
-				__builtin_prefetch(&table->cells[table->slots[i + STEP].cell]);
-			if (table->slots[i].cell != CELL_NONE)
-				round_take(table, table->slots[i].cell, all);
-		}
+	uint64_t slots = (uint64_t)table->slots_mask + 1;
+	struct round_key *end = table->round + table->flows;
+	struct gather low = { .table = table, .all = all, .end = slots / 2, .to = table->round, .step = 1 };
+	struct gather high = { .table = table, .all = all, .from = slots / 2, .end = slots, .to = end - 1, .step = -1 };
+
+	if (table->flows > table->slots_mask / 64 && table->flows >= BOTH_MIN) {
+		index_both(gather_run, &low, &high);
+	} else if (table->flows > table->slots_mask / 64) {
+		low.end = slots;
+		gather_run(&low);
 	} else {
 		for (uint32_t cell = table->first_flow; cell != CELL_NONE; cell = table->cells[cell].flow.next_flow)
-			round_take(table, cell, all);
+			gather_take(&low, cell);
 	}
+	size_t low_count = (size_t)(low.to - table->round), high_count = (size_t)(end - 1 - high.to);
+	memmove(low.to, high.to + 1, high_count * sizeof(*end));
+	table->round_count = low_count + high_count;
 }
 
 static void round_free(struct index_table *table)
 {
 	arena_unmap(table->round, table->round_room);
-	table->round = NULL;
-	table->round_count = 0;
+	arena_unmap(table->other, table->round_room);
+	table->round = table->other = NULL;
+	table->round_count = table->round_touched = 0;
+}
+
+static bool round_map(struct index_table *table, uint64_t flows)
+{
+	table->round_room = flows * sizeof(*table->round);
+	table->round = arena_map(table->round_room); /* of two million flows 48 MB: touched in huge pages */
+	table->other = arena_map(table->round_room);
+	if (table->round && table->other)
+		return true;
+	round_free(table);
+	return false;
+}
+
+bool index_table_prepare(struct index_table *table)
+{
+	if (table->round_touched >= table->flows * sizeof(*table->round) || arena_backs_all())
+		return false;
+	if (!table->round && !round_map(table, ((uint64_t)table->slots_mask + 1) / 2))
+		return false;
+	*((volatile uint8_t *)table->round + table->round_touched) = 0;
+	*((volatile uint8_t *)table->other + table->round_touched) = 0;
+	table->round_touched += HUGE_BYTES;
+	return true;
 }
 
 int64_t index_round_begin(struct index_table *table, bool all)
 {
 	table->round_count = 0;
-	table->round_room = table->flows * sizeof(*table->round);
-	table->round = arena_map(table->round_room); /* of two million flows 48 MB: touched in huge pages */
-	if (!table->round)
+	if (!table->round && !round_map(table, table->flows))
 		return -ENOMEM;
 	round_gather(table, all);
 	table->round_packets = all ? table->packets : 0;
 	for (uint64_t i = 0; !all && i < table->round_count; i++)
 		table->round_packets += table->cells[table->round[i].cell].flow.packets;
-	if (index_sort(table, table->round, table->round_count)) {
-		round_free(table);
-		return -ENOMEM;
-	}
+	index_sort(table, table->round_count);
 	return (int64_t)table->round_count;
 }
 
@@ -56,13 +113,24 @@ uint64_t index_round_packets(const struct index_table *table)
 	return table->round_packets;
 }
 
+/* The second cell of items, and the last, where there are several: who goes from one to the next waits for each. Not always inlined, it would
+ * be left out: a function that only prefetches has no effect that a compiler knows of. */
+static inline __attribute__((always_inline)) void next_prefetch(const struct index_table *table, const struct flow_cell *flow)
+{
+	if (flow->packets > 1 + CELL_ITEMS)
+		cell_prefetch(table, table->cells[flow->head].items.next);
+	if (flow->packets > 1 + 2 * CELL_ITEMS)
+		cell_prefetch(table, flow->tail);
+}
+
 void index_round_flow(const struct index_table *table, uint64_t i, struct index_round_flow *flow)
 {
 	const struct flow_cell *cell = &table->cells[table->round[i].cell].flow;
 
-	if (i + STEP < table->round_count) {
-		cell_prefetch(table, table->round[i + STEP].cell);
-		cell_prefetch(table, table->cells[table->round[i + STEP / 2].cell].flow.head);
+	if (i + AHEAD < table->round_count) {
+		cell_prefetch(table, table->round[i + AHEAD].cell);
+		cell_prefetch(table, table->cells[table->round[i + AHEAD / 2].cell].flow.head);
+		next_prefetch(table, &table->cells[table->round[i + AHEAD / 4].cell].flow);
 	}
 	flow->key = &cell->key;
 	flow->cell = table->round[i].cell;

@@ -41,6 +41,7 @@ void index_table_destroy(struct index_table *table)
 	arena_unmap(table->cells, (size_t)table->cells_count * CELL_BYTES);
 	arena_unmap(table->slots, ((size_t)table->slots_mask + 1) * sizeof(*table->slots));
 	arena_unmap(table->round, table->round_room);
+	arena_unmap(table->other, table->round_room);
 	free(table);
 }
 
@@ -77,7 +78,7 @@ static bool flow_begin(struct index_table *table, struct slot *slot, uint64_t ha
 
 	if (cell == CELL_NONE)
 		return false;
-	uint64_t time_ms = entry->item.time_ms;
+	uint64_t time_ms = index_item_time_ms(&entry->item);
 	table->cells[cell].flow = (struct flow_cell){
 		.key = entry->key,
 		.octets = entry->item.length,
@@ -115,7 +116,7 @@ static inline struct index_item *item_take(struct index_table *table, struct flo
 
 static inline bool flow_add(struct index_table *table, struct flow_cell *flow, const struct index_item *item)
 {
-	uint64_t time_ms = item->time_ms;
+	uint64_t time_ms = index_item_time_ms(item);
 	struct index_item *to = flow->packets < FLOW_ITEMS_MAX ? item_take(table, flow) : NULL;
 
 	if (!to)
@@ -135,7 +136,7 @@ static inline bool flow_add(struct index_table *table, struct flow_cell *flow, c
 static inline bool entry_add(struct index_table *table, const struct index_entry *entry, uint64_t hash)
 {
 	struct slot *slot = slot_find(table, &entry->key, hash);
-	uint64_t time_ms = entry->item.time_ms;
+	uint64_t time_ms = index_item_time_ms(&entry->item);
 
 	if (slot->cell == CELL_NONE ? !flow_begin(table, slot, hash, entry)
 				    : !flow_add(table, &table->cells[slot->cell].flow, &entry->item))
@@ -145,11 +146,22 @@ static inline bool entry_add(struct index_table *table, const struct index_entry
 	return true;
 }
 
+/* The cell of the flow, unless another one's hash is much the same, or CELL_NONE; without a look at it. */
+static inline uint32_t cell_guess(const struct index_table *table, uint64_t hash)
+{
+	uint32_t at = (uint32_t)hash & table->slots_mask;
+
+	while (table->slots[at].cell != CELL_NONE && table->slots[at].tag != (uint32_t)(hash >> 32))
+		at = (at + 1) & table->slots_mask;
+	return table->slots[at].cell;
+}
+
 /* Slot, flow and last items of an entry are three misses, one after the other: so at each step four entries are looked at, the first to
  * ask for its slot, the next, whose slot has come, for its flow, and so on. */
 unsigned index_table_add(struct index_table *table, const struct index_entry *entries, unsigned n)
 {
 	uint64_t hashes[4 * STEP];
+	uint32_t cells[4 * STEP];
 
 	for (unsigned i = 0; i < n + 3 * STEP; i++) {
 		if (i < n) {
@@ -157,16 +169,22 @@ unsigned index_table_add(struct index_table *table, const struct index_entry *en
 			hashes[i % (4 * STEP)] = hash;
 			__builtin_prefetch(&table->slots[hash & table->slots_mask]);
 		}
-		if (i >= STEP && i < n + STEP)
-			cell_prefetch(table, table->slots[hashes[(i - STEP) % (4 * STEP)] & table->slots_mask].cell);
-		if (i >= 2 * STEP && i < n + 2 * STEP) {
-			uint32_t cell = table->slots[hashes[(i - 2 * STEP) % (4 * STEP)] & table->slots_mask].cell;
-			cell_prefetch(table, table->cells[cell].flow.tail);
+		if (i >= STEP && i < n + STEP) {
+			uint32_t cell = cell_guess(table, hashes[(i - STEP) % (4 * STEP)]);
+			cells[(i - STEP) % (4 * STEP)] = cell;
+			cell_prefetch(table, cell);
 		}
+		if (i >= 2 * STEP && i < n + 2 * STEP)
+			cell_prefetch(table, table->cells[cells[(i - 2 * STEP) % (4 * STEP)]].flow.tail);
 		if (i >= 3 * STEP && !entry_add(table, &entries[i - 3 * STEP], hashes[(i - 3 * STEP) % (4 * STEP)]))
 			return i - 3 * STEP;
 	}
 	return n;
+}
+
+uint32_t index_table_flows(const struct index_table *table)
+{
+	return table->flows;
 }
 
 uint64_t index_table_now_ms(const struct index_table *table)

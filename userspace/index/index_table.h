@@ -36,6 +36,10 @@ void index_table_destroy(struct index_table *table); /* accepts NULL */
 unsigned index_table_add(struct index_table *table, const struct index_entry *entries, unsigned n);
 uint64_t index_table_now_ms(const struct index_table *table); /* the latest time of all entries */
 
+uint32_t index_table_flows(const struct index_table *table);
+/* When there is time: touches some of the memory that a round of all flows needs for sorting. False: there is none left to touch. */
+bool index_table_prepare(struct index_table *table);
+
 /*
  * A round: flows leave the table in the order of their keys.
  *

@@ -9,8 +9,9 @@
 
 #define CELL_BYTES 128
 #define CELL_ITEMS INDEX_TABLE_PIECE
-#define CELL_NONE  0  /* the first cell is not used */
-#define STEP       16 /* entries: what DRAM takes, divided by what one entry takes */
+#define CELL_NONE  0     /* the first cell is not used */
+#define STEP       16    /* entries: what DRAM takes, divided by what one entry takes */
+#define BOTH_MIN   50000 /* flows: sorting them takes a thread 3 ms, and it takes 0.05 to begin another one */
 #define KEY_WORDS  (sizeof(struct index_key) / sizeof(uint64_t))
 
 struct flow_cell {
@@ -64,8 +65,8 @@ struct index_table {
 	uint64_t any_key[KEY_WORDS]; /* of one flow */
 	uint64_t varying[KEY_WORDS]; /* bits that are not the same in all keys; more may be set */
 
-	struct round_key *round; /* of an arena of round_room bytes */
-	size_t round_room;
+	struct round_key *round, *other; /* arenas of round_room bytes; `other` is for sorting */
+	size_t round_room, round_touched;
 	uint64_t round_count, round_packets;
 };
 
@@ -107,13 +108,13 @@ static inline bool piece_over(const struct index_table *table, const struct flow
 	       (now_ms > flow->piece_ms && now_ms - flow->piece_ms > table->options.active_ms);
 }
 
-static inline void cell_prefetch(const struct index_table *table, uint32_t cell)
+static inline __attribute__((always_inline)) void cell_prefetch(const struct index_table *table, uint32_t cell)
 {
 	__builtin_prefetch(&table->cells[cell]);
 	__builtin_prefetch(table->cells[cell].bytes + 64);
 }
 
-/* The pairs of keys in `keys`, of table->cells, in the order of the keys. 0 or -ENOMEM. index_sort.c */
-int index_sort(const struct index_table *table, struct round_key *keys, uint64_t count);
+/* table->round, of `count` flows whose cells are set, in the order of their keys; it may then be what was table->other. index_sort.c */
+void index_sort(struct index_table *table, uint64_t count);
 
 #endif
