@@ -79,6 +79,8 @@ struct sink_ops {
 	void (*alerts)(struct output *output, const struct alert *alerts, unsigned n);
 	/* Live only, about ten times a second, also while nothing arrives: what waits too long in a buffer goes out. now_ns: UNIX time. */
 	void (*tick)(struct sink *sink, uint64_t now_ns);
+	/* No more frames come; of those that came, flows may until detach. */
+	void (*end)(struct sink *sink);
 	void (*detach)(struct sink *sink);
 	/* Finishes the files. `reports` has room for SINK_REPORTS_MAX (an output can be several files: JSON and CSV share one
 	 * sorted spool); returns how many were filled. Frees the output. NULL: the run did not come about (another output could

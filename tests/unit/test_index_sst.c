@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -187,6 +188,33 @@ static void merges__when_taken_in_after_values__then_appended(void **context)
 	assert_int_equal(index_db_remove(db_path), 0);
 }
 
+static void room__when_reserved_and_not_used__then_given_back(void **context)
+{
+	(void)context;
+	static const uint64_t rows[] = { 0, 1 << 20, 5 << 20, 64 << 20 };
+	struct stat status;
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct index_sst *sst;
+		assert_int_equal(index_sst_create(file_path, INDEX_SST_VALUE, &sst), 0);
+		while (index_sst_reserve(sst, rows[i]))
+			;
+		for (uint32_t n = 0; n < 100000; n++) {
+			struct index_key key = key_of(n);
+			index_sst_begin(sst, &key, 60);
+			for (unsigned at = 0; at < 60; at++)
+				*(uint8_t *)index_sst_room(sst, 1) = byte_of(n, at);
+		}
+		assert_int_equal(index_sst_finish(sst), 0);
+		index_sst_destroy(sst);
+		assert_int_equal(stat(file_path, &status), 0);
+		assert_true((uint64_t)status.st_blocks * 512 < (uint64_t)status.st_size + (1 << 20));
+		sst_ingest(true);
+		db_look(100000, 60);
+		assert_int_equal(index_db_remove(db_path), 0);
+	}
+}
+
 static void disk__when_full__then_the_error_and_no_crash(void **context)
 {
 	(void)context;
@@ -209,6 +237,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values__when_of_any_size_and_number__then_rocksdb_finds_them),
 		cmocka_unit_test(merges__when_taken_in_after_values__then_appended),
+		cmocka_unit_test(room__when_reserved_and_not_used__then_given_back),
 		cmocka_unit_test(disk__when_full__then_the_error_and_no_crash),
 	};
 

@@ -31,30 +31,46 @@ struct index_feed {
 	bool running;
 	sem_t filled, empty;
 	struct batch batches[BATCHES];
+	struct index_report report; /* the thread's, as it ends */
 
 	/* the lane's */
 	struct decoder *decoder;
 	struct batch_place place;
 	uint64_t frames;     /* read */
+	bool ended;          /* all packets came; the thread looks at it when it ends */
 	struct batch *batch; /* being filled; NULL: none taken */
 	unsigned next;       /* of the batches */
 	struct packet packets[FLOWLANE_BATCH];
 };
+
+static void feed_complete(struct index_feed *feed)
+{
+	struct stat status;
+	uint64_t bytes = stat(feed->capture, &status) == 0 ? (uint64_t)status.st_size : 0, first_ns = 0;
+
+	index_capture_first(feed->capture, &first_ns);
+	index_writer_end(feed->writer, bytes, feed->frames, first_ns, true, &feed->report);
+}
 
 static void *feed_run(void *argument)
 {
 	struct index_feed *feed = argument;
 
 	for (unsigned at = 0;; at = (at + 1) % BATCHES) {
-		while (sem_trywait(&feed->filled) < 0)
-			usleep(NAP_US); /* not sem_wait(): the lane would wake this thread 20,000 times in 10 million packets */
+		while (sem_trywait(&feed->filled) < 0) {
+			if (!index_writer_idle(feed->writer))
+				usleep(NAP_US); /* not sem_wait(): the lane would wake this thread 20,000 times in 10 million packets */
+		}
 		struct batch *batch = &feed->batches[at];
 		if (batch->n == 0)
-			return NULL;
+			break;
 		index_writer_add(feed->writer, batch->entries, batch->n);
 		batch->n = 0;
 		sem_post(&feed->empty);
 	}
+	if (feed->ended)
+		feed_complete(feed);
+	return NULL;
 }
 
 int index_feed_open(
@@ -121,34 +137,42 @@ static void batch_submit(struct index_feed *feed)
 	feed->batch = NULL;
 }
 
-void index_feed_flush(struct index_feed *feed)
+/* A batch without entries ends the thread. */
+static void feed_stop(struct index_feed *feed)
 {
 	if (feed->batch && feed->batch->n > 0)
 		batch_submit(feed);
-}
-
-/* A batch without entries ends the thread. */
-static void feed_join(struct index_feed *feed)
-{
-	if (!feed->running)
-		return;
-	index_feed_flush(feed);
 	if (!feed->batch)
 		feed->batch = batch_take(feed);
 	feed->batch->n = 0;
 	batch_submit(feed);
+}
+
+void index_feed_end(struct index_feed *feed)
+{
+	if (!feed->running || feed->ended)
+		return;
+	feed->ended = true;
+	feed_stop(feed);
+}
+
+static void feed_join(struct index_feed *feed)
+{
+	if (!feed->running)
+		return;
+	if (!feed->ended)
+		feed_stop(feed);
 	pthread_join(feed->thread, NULL);
 	feed->running = false;
 }
 
 void index_feed_finish(struct index_feed *feed, struct index_report *report)
 {
-	struct stat status;
-	uint64_t bytes = stat(feed->capture, &status) == 0 ? (uint64_t)status.st_size : 0, first_ns = 0;
-
+	index_feed_end(feed);
 	feed_join(feed);
-	index_capture_first(feed->capture, &first_ns);
-	index_writer_end(feed->writer, bytes, feed->frames, first_ns, true, report);
+	if (!feed->ended)
+		feed_complete(feed);
+	*report = feed->report;
 }
 
 void index_feed_close(struct index_feed *feed)

@@ -2,9 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "bytes.h"
@@ -13,6 +13,8 @@
 #define BLOCK_BYTES  (16 << 10)          /* a quarter of the blocks that RocksDB's 4 KiB make, and one is still read at once */
 #define BUFFER_BYTES ((size_t)256 << 10) /* stays in the L2 cache, from where the kernel copies it */
 #define SYNC_BYTES   (4 << 20)           /* the disk is asked to begin with so many, for RocksDB waits for all of them */
+#define RESERVE      (2 << 20)           /* bytes at once: half a millisecond of a tmpfs */
+#define SPARE        8                   /* of what the disk has, this part is left to others */
 #define RESTART      16                  /* entries: the first of so many has its key in full */
 #define RESTARTS_MAX 64                  /* of blocks of at least 44 bytes per entry there are 24 */
 
@@ -53,6 +55,7 @@ struct index_sst {
 	size_t used, summed; /* of the buffer; what lies behind `summed` is not in the checksum yet */
 	uint64_t written;    /* of the file, before the buffer */
 	uint64_t asked;      /* of the file, on their way to the disk */
+	uint64_t reserved;   /* of the file; UINT64_MAX: no more */
 
 	uint64_t block; /* where the one at hand begins */
 	uint32_t crc;
@@ -96,6 +99,33 @@ static void sst_flush(struct index_sst *sst)
 		sync_file_range(sst->fd, (off_t)sst->asked, (off_t)(sst->written - sst->asked), SYNC_FILE_RANGE_WRITE);
 		sst->asked = sst->written;
 	}
+}
+
+/* A disk that is nearly full is not taken from those who write to it now. */
+static bool disk_has(int fd, uint64_t bytes)
+{
+	struct statvfs disk;
+
+	return fstatvfs(fd, &disk) == 0 && disk.f_bavail * disk.f_frsize > disk.f_blocks * disk.f_frsize / SPARE + bytes;
+}
+
+bool index_sst_reserve(struct index_sst *sst, uint64_t bytes)
+{
+	if (sst->reserved >= bytes || bytes - sst->reserved < RESERVE)
+		return false;
+	if (!disk_has(sst->fd, RESERVE) || fallocate(sst->fd, FALLOC_FL_KEEP_SIZE, (off_t)sst->reserved, RESERVE) < 0) {
+		sst->reserved = UINT64_MAX;
+		return false;
+	}
+	sst->reserved += RESERVE;
+	return true;
+}
+
+/* What was too much goes back: a file is cut where it ends. */
+static void sst_give_back(struct index_sst *sst)
+{
+	if (sst->reserved > sst->written && !sst->error && ftruncate(sst->fd, (off_t)sst->written) < 0)
+		sst_fail(sst, -errno);
 }
 
 static inline uint8_t *sst_room(struct index_sst *sst, size_t bytes)
@@ -347,6 +377,7 @@ int index_sst_finish(struct index_sst *sst)
 	kept_free(&meta);
 	footer_write(sst, &meta_place, &index_place);
 	sst_flush(sst);
+	sst_give_back(sst);
 	return sst->error;
 }
 

@@ -13,6 +13,7 @@
 #ifndef FLOWLANE_INDEX_SST_H
 #define FLOWLANE_INDEX_SST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,11 @@ void index_sst_begin(struct index_sst *sst, const struct index_key *key, uint64_
 /* Where the next `bytes`, at most INDEX_SST_ROOM, of the value are to be put before the next call. Unaligned. */
 #define INDEX_SST_ROOM ((size_t)4096)
 void *index_sst_room(struct index_sst *sst, size_t bytes);
+
+/* Asks for room on the disk for a file of `bytes`, a piece of it in each call, which takes half a millisecond: for making room is most
+ * of what writing costs, and may be done before. What is not used in the end is given back. True: there is more to do. False: there is
+ * not, or the disk cannot. */
+bool index_sst_reserve(struct index_sst *sst, uint64_t bytes);
 
 int index_sst_error(const struct index_sst *sst); /* the first; 0: none so far */
 /* Ends the file, which has an entry at least. 0 or the first error. */

@@ -3,13 +3,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "index_both.h"
 #include "index_db.h"
 #include "index_info.h"
 #include "index_sst.h"
@@ -17,12 +17,25 @@
 
 #define BOTTOM_FORCE 3 /* of RocksDB's BottommostLevelCompaction: also the files that nothing overlaps, but none twice */
 
+/* A round of many flows is made in two parts at once: for that is the time when the lanes are done, or wait. */
+#define PARTS           2
+#define PARTS_COUNT_MIN 10000
+
+static const char *const new_files[2 * PARTS] = { "packets.0.new", "flows.0.new", "packets.1.new", "flows.1.new" };
+
+/* A file for each family, to which the same keys are added. */
+struct pair {
+	char packets_path[PATH_MAX], flows_path[PATH_MAX];
+	struct index_sst *packets, *flows;
+};
+
 struct index_store {
 	char *path;
 	struct index_db db;
 	rocksdb_ingestexternalfileoptions_t *ingest;
 	bool merges;
 	uint64_t rounds;
+	struct pair pairs[PARTS]; /* that are open */
 };
 
 /* --- the directory --------------------------------------------------------------------------------------------------- */
@@ -62,12 +75,6 @@ int index_store_check(const char *path)
 	return -EEXIST;
 }
 
-/* A round of many flows is made in two parts at once: for that is the time when the lanes are done, or wait. */
-#define PARTS           2
-#define PARTS_COUNT_MIN 10000
-
-static const char *const new_files[2 * PARTS] = { "packets.0.new", "flows.0.new", "packets.1.new", "flows.1.new" };
-
 static bool file_path(char path[PATH_MAX], const char *directory, const char *name)
 {
 	return snprintf(path, PATH_MAX, "%s/%s", directory, name) < PATH_MAX;
@@ -106,6 +113,39 @@ uint64_t index_store_bytes(const char *path)
 	if (directory)
 		closedir(directory);
 	return bytes;
+}
+
+/* --- files of a round -------------------------------------------------------------------------------------------------- */
+
+static void pair_close(struct pair *pair)
+{
+	index_sst_destroy(pair->packets);
+	index_sst_destroy(pair->flows);
+	pair->packets = pair->flows = NULL;
+}
+
+static int pair_open(struct index_store *store, unsigned number)
+{
+	enum index_sst_kind kind = store->rounds > 0 ? INDEX_SST_MERGE : INDEX_SST_VALUE;
+	struct pair *pair = &store->pairs[number];
+
+	if (!file_path(pair->packets_path, store->path, new_files[2 * number]) ||
+		!file_path(pair->flows_path, store->path, new_files[2 * number + 1]))
+		return -ENAMETOOLONG;
+	/* Where room was reserved, it is open already. */
+	int error = pair->packets ? 0 : index_sst_create(pair->packets_path, kind, &pair->packets);
+	return error || pair->flows ? error : index_sst_create(pair->flows_path, kind, &pair->flows);
+}
+
+/* Those from `first` are closed, and their files removed. */
+static void pairs_drop(struct index_store *store, unsigned first)
+{
+	for (unsigned i = first; i < PARTS; i++) {
+		struct pair *pair = &store->pairs[i];
+		pair_close(pair);
+		unlink(pair->packets_path);
+		unlink(pair->flows_path);
+	}
 }
 
 /* --- open and close -------------------------------------------------------------------------------------------------- */
@@ -152,6 +192,7 @@ void index_store_close(struct index_store *store)
 {
 	if (!store)
 		return;
+	pairs_drop(store, 0);
 	index_db_close(&store->db);
 	if (store->ingest)
 		rocksdb_ingestexternalfileoptions_destroy(store->ingest);
@@ -169,31 +210,6 @@ static int store_fail(const struct index_store *store, int error)
 		log_error("index: cannot write to \"%s\": %s; free some space, or choose another disk", store->path,
 			strerror(-error));
 	return error;
-}
-
-/* A file for each family, to which the same keys are added. */
-struct pair {
-	char packets_path[PATH_MAX], flows_path[PATH_MAX];
-	struct index_sst *packets, *flows;
-};
-
-static void pair_close(struct pair *pair)
-{
-	index_sst_destroy(pair->packets);
-	index_sst_destroy(pair->flows);
-	pair->packets = pair->flows = NULL;
-}
-
-static int pair_open(struct pair *pair, const struct index_store *store, unsigned number)
-{
-	enum index_sst_kind kind = store->rounds > 0 ? INDEX_SST_MERGE : INDEX_SST_VALUE;
-
-	memset(pair, 0, sizeof(*pair));
-	if (!file_path(pair->packets_path, store->path, new_files[2 * number]) ||
-		!file_path(pair->flows_path, store->path, new_files[2 * number + 1]))
-		return -ENAMETOOLONG;
-	int error = index_sst_create(pair->packets_path, kind, &pair->packets);
-	return error ? error : index_sst_create(pair->flows_path, kind, &pair->flows);
 }
 
 static int pair_error(const struct pair *pair)
@@ -236,7 +252,7 @@ static inline void pair_packets(struct pair *pair, const struct index_item *item
 struct part {
 	const struct index_table *table;
 	uint64_t from, to;
-	struct pair pair;
+	struct pair *pair;
 	int error;
 };
 
@@ -248,14 +264,14 @@ static void *part_make(void *argument)
 	struct index_round_walk walk;
 	unsigned n;
 
-	for (uint64_t i = part->from; i < part->to && !pair_error(&part->pair); i++) {
+	for (uint64_t i = part->from; i < part->to && !pair_error(part->pair); i++) {
 		index_round_flow(part->table, i, &flow);
 		index_round_walk(part->table, &flow, &walk);
-		pair_begin(&part->pair, flow.key, &flow.record, flow.record.packets);
+		pair_begin(part->pair, flow.key, &flow.record, flow.record.packets);
 		while ((items = index_round_walk_next(&walk, &n)))
-			pair_packets(&part->pair, items, n);
+			pair_packets(part->pair, items, n);
 	}
-	part->error = pair_finish(&part->pair);
+	part->error = pair_finish(part->pair);
 	return NULL;
 }
 
@@ -270,26 +286,22 @@ static int parts_ingest(struct index_store *store, enum index_family family, con
 /* Part 0 on this thread. */
 static int parts_make(struct part *parts, unsigned n)
 {
-	pthread_t thread;
-	bool helped = n > 1 && pthread_create(&thread, NULL, part_make, &parts[1]) == 0;
-
-	part_make(&parts[0]);
-	if (helped)
-		pthread_join(thread, NULL);
-	else if (n > 1)
-		part_make(&parts[1]);
+	if (n > 1)
+		index_both(part_make, &parts[0], &parts[1]);
+	else
+		part_make(&parts[0]);
 	return parts[0].error ? parts[0].error : parts[n - 1].error;
 }
 
-/* Into the database; after an error the files go. */
-static int pairs_ingest(struct index_store *store, struct pair *const *pairs, unsigned n, int error)
+/* The first `n` pairs into the database; after an error the files go. */
+static int pairs_ingest(struct index_store *store, unsigned n, int error)
 {
 	const char *packets[PARTS], *flows[PARTS];
 
 	for (unsigned i = 0; i < n; i++) {
-		packets[i] = pairs[i]->packets_path;
-		flows[i] = pairs[i]->flows_path;
-		pair_close(pairs[i]);
+		packets[i] = store->pairs[i].packets_path;
+		flows[i] = store->pairs[i].flows_path;
+		pair_close(&store->pairs[i]);
 	}
 	if (error)
 		store_fail(store, error);
@@ -297,33 +309,25 @@ static int pairs_ingest(struct index_store *store, struct pair *const *pairs, un
 		error = parts_ingest(store, FAMILY_PACKETS, packets, n);
 	if (!error)
 		error = parts_ingest(store, FAMILY_FLOWS, flows, n);
-	for (unsigned i = 0; error && i < n; i++) {
-		unlink(packets[i]);
-		unlink(flows[i]);
-	}
+	pairs_drop(store, error ? 0 : n);
 	store->rounds += !error;
 	return error;
 }
 
 int index_store_write(struct index_store *store, const struct index_table *table, uint64_t count)
 {
-	unsigned n = count < PARTS_COUNT_MIN ? 1 : PARTS, opened = 0;
-	struct part *parts = count ? calloc(PARTS, sizeof(*parts)) : NULL;
-	struct pair *pairs[PARTS];
+	unsigned n = count < PARTS_COUNT_MIN ? 1 : PARTS;
+	struct part parts[PARTS];
 	int error = 0;
 
 	if (count == 0)
 		return 0;
-	if (!parts)
-		return store_fail(store, -ENOMEM);
-	for (; opened < n && !error; opened++) {
-		parts[opened] = (struct part){ .table = table, .from = count * opened / n, .to = count * (opened + 1) / n };
-		pairs[opened] = &parts[opened].pair;
-		error = pair_open(pairs[opened], store, opened);
+	for (unsigned i = 0; i < n && !error; i++) {
+		parts[i] =
+			(struct part){ .table = table, .from = count * i / n, .to = count * (i + 1) / n, .pair = &store->pairs[i] };
+		error = pair_open(store, i);
 	}
-	error = pairs_ingest(store, pairs, opened, error ? error : parts_make(parts, n));
-	free(parts);
-	return error;
+	return pairs_ingest(store, n, error ? error : parts_make(parts, n));
 }
 
 /* All keys of the runs. */
@@ -346,10 +350,27 @@ static int runs_copy(struct index_runs *runs, struct pair *pair)
 
 int index_store_write_runs(struct index_store *store, struct index_runs *runs)
 {
-	struct pair pair, *pairs[1] = { &pair };
-	int error = pair_open(&pair, store, 0);
+	int error = pair_open(store, 0);
 
-	return pairs_ingest(store, pairs, 1, error ? error : runs_copy(runs, &pair));
+	return pairs_ingest(store, 1, error ? error : runs_copy(runs, &store->pairs[0]));
+}
+
+/* Less than they will take: keys are cut short, parts are not the same, and what is too much costs, too. */
+#define PACKETS_PER_FLOW 48
+#define FLOWS_PER_FLOW   64
+
+bool index_store_reserve(struct index_store *store, uint64_t flows, uint64_t packets)
+{
+	bool more = false;
+
+	if (flows < PARTS_COUNT_MIN || store->rounds > 0)
+		return false;
+	for (unsigned i = 0; i < PARTS && !more && pair_open(store, i) == 0; i++) {
+		more = index_sst_reserve(
+			store->pairs[i].packets, (packets * sizeof(struct index_packet) + flows * PACKETS_PER_FLOW) / PARTS);
+		more = more || index_sst_reserve(store->pairs[i].flows, flows * FLOWS_PER_FLOW / PARTS);
+	}
+	return more;
 }
 
 uint64_t index_store_rounds(const struct index_store *store)

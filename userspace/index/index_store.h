@@ -25,6 +25,9 @@ int index_store_check(const char *path);
 int index_store_prepare(const char *path);
 /* Makes the database in it. `merges`: any number of rounds will come; else one. 0 or a negative errno, logged. */
 int index_store_create(const char *path, bool merges, struct index_store **store);
+/* While there is time, before the one round of an index that needs no merges: makes room on the disk for that many flows and packets, a
+ * piece in each call. True: there is more to do. It never fails. */
+bool index_store_reserve(struct index_store *store, uint64_t flows, uint64_t packets);
 /* Writes the round at hand of the table, of `count` flows. 0 or a negative errno, logged: nothing of it is in the index, or, for lack
  * of space while its records were taken in, only packets. */
 int index_store_write(struct index_store *store, const struct index_table *table, uint64_t count);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@ struct index_writer {
 	pthread_t opener;
 	bool opening;            /* the opener makes the store: store_wait() */
 	int open_error;          /* the opener's */
+	atomic_bool opened;      /* the store is there, or open_error; written by the opener */
 	struct index_runs *runs; /* NULL: none */
 	bool described;          /* its directory is ours, and has the description */
 	bool ending;             /* nothing more comes */
@@ -63,6 +65,7 @@ static void *opener_run(void *argument)
 	struct index_writer *writer = argument;
 
 	writer->open_error = index_store_create(writer->path, writer->options.live, &writer->store);
+	atomic_store(&writer->opened, true);
 	return NULL;
 }
 
@@ -173,6 +176,7 @@ int index_writer_begin(struct index_writer *writer, const char *path, const char
 	writer->round_ms = 0;
 	writer->active = writer->ending = writer->described = false;
 	writer->error = writer->open_error = 0;
+	atomic_store(&writer->opened, false);
 	free(writer->path);
 	writer->path = strdup(path);
 	if (!writer->path)
@@ -206,6 +210,16 @@ void index_writer_add(struct index_writer *writer, const struct index_entry *ent
 		writer->round_ms = index_table_now_ms(writer->table);
 	else if (index_table_now_ms(writer->table) - writer->round_ms >= ROUND_MS)
 		writer_round(writer, false);
+}
+
+bool index_writer_idle(struct index_writer *writer)
+{
+	if (!writer->active || writer->options.live || writer->runs)
+		return false;
+	if (index_table_prepare(writer->table))
+		return true;
+	return atomic_load(&writer->opened) && !writer->open_error &&
+	       index_store_reserve(writer->store, index_table_flows(writer->table), writer->pending);
 }
 
 void index_writer_end(struct index_writer *writer, uint64_t capture_bytes, uint64_t frames, uint64_t first_ns, bool whole,

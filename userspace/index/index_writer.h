@@ -33,6 +33,8 @@ void index_writer_destroy(struct index_writer *writer);                         
 /* Begins the index `path` of the capture file `capture`. 0 or a negative errno, logged; then entries are only counted. */
 int index_writer_begin(struct index_writer *writer, const char *path, const char *capture);
 void index_writer_add(struct index_writer *writer, const struct index_entry *entries, unsigned n);
+/* Not live, when nothing waits to be added: does about a millisecond of what would be to do at the end. False: there is nothing. */
+bool index_writer_idle(struct index_writer *writer);
 /* `capture_bytes`, `frames`, `first_ns`: of the capture, as far as it was read. `whole`: all of it that should be was. Adds to *report. */
 void index_writer_end(struct index_writer *writer, uint64_t capture_bytes, uint64_t frames, uint64_t first_ns, bool whole,
 	struct index_report *report);

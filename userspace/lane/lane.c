@@ -212,6 +212,14 @@ static void lane_place(struct lane *lane, struct frame *frames, unsigned n)
 	}
 }
 
+static void lane_end(struct lane *lane)
+{
+	for (unsigned i = 0; i < lane->sinks_count; i++) {
+		if (lane->sinks[i].ops->end)
+			lane->sinks[i].ops->end(lane->sinks[i].sink);
+	}
+}
+
 static bool lane_goes_on(const struct lane *lane)
 {
 	return atomic_load_explicit(lane->left, memory_order_relaxed) &&
@@ -245,6 +253,7 @@ void *lane_run(void *argument)
 		source->ops->release(source, frames, (unsigned)n);
 		counter_add(&lane->batches, 1);
 	}
+	lane_end(lane);
 	core_drain(lane->core);
 	for (unsigned i = 0; i < lane->sinks_count; i++)
 		lane->sinks[i].ops->detach(lane->sinks[i].sink);

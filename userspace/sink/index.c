@@ -82,9 +82,15 @@ static void index_packets(struct sink *sink, const struct packet *const *packets
 	index_feed_packets(sink->output.feed, packets, n);
 }
 
+/* What is left to do is done while the lane's flows go to the other outputs. */
+static void index_end(struct sink *sink)
+{
+	index_feed_end(sink->output.feed);
+}
+
 static void index_detach(struct sink *sink)
 {
-	index_feed_flush(sink->output.feed);
+	(void)sink;
 }
 
 static unsigned index_close(struct output *output, struct output_report *reports)
@@ -109,7 +115,7 @@ static unsigned index_close(struct output *output, struct output_report *reports
 }
 
 #define INDEX_OPS                                                                                                                  \
-	.name = "index", .open = index_open, .attach = index_attach, .start = index_start, .place = index_place,                   \
+	.name = "index", .open = index_open, .attach = index_attach, .start = index_start, .place = index_place, .end = index_end, \
 	.detach = index_detach, .close = index_close
 
 const struct sink_ops sink_index = { .wants = SINK_FRAMES, .wanted = index_wanted, .frames = index_frames, INDEX_OPS };
