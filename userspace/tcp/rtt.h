@@ -33,18 +33,11 @@ static inline uint32_t rtt_ewma(uint32_t old, uint32_t ticks)
 	return (uint32_t)(((uint64_t)old * 7 + ticks + 4) / 8);
 }
 
-/* Of a flow's first samples each second one is a new minimum: no branch on that. */
-static inline uint32_t rtt_min(uint32_t old, uint32_t samples, uint32_t ticks)
-{
-	uint32_t least = samples ? old : UINT32_MAX;
-
-	return ticks < least ? ticks : least;
-}
-
 static inline void rtt_add(struct rtt_stat *stat, uint32_t ticks)
 {
 	stat->ewma = stat->samples ? rtt_ewma(stat->ewma, ticks) : ticks;
-	stat->min = rtt_min(stat->min, stat->samples, ticks);
+	if (!stat->samples || ticks < stat->min)
+		stat->min = ticks;
 	stat->last = ticks;
 	stat->samples++;
 }
@@ -52,7 +45,8 @@ static inline void rtt_add(struct rtt_stat *stat, uint32_t ticks)
 static inline void rtt_leg_add(struct rtt_leg_stat *stat, uint32_t ticks)
 {
 	stat->ewma = stat->samples ? rtt_ewma(stat->ewma, ticks) : ticks;
-	stat->min = rtt_min(stat->min, stat->samples, ticks);
+	if (!stat->samples || ticks < stat->min)
+		stat->min = ticks;
 	stat->samples++;
 }
 
