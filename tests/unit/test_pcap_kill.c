@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #define KILLS 50
@@ -23,14 +24,16 @@ static void *victim_lane_run(void *argument)
 	return NULL;
 }
 
-/* Writes until it is killed. */
-static void victim_run(const struct config *config)
+/* Writes until it is killed, if need be by the end of the test: it would fill the disk. */
+static void victim_run(const struct config *config, pid_t parent)
 {
 	struct source_info info = { .link = LINK_ETHERNET, .snaplen = 65535 };
 	struct victim_lane lanes[LANES];
 	struct output *output;
 	pthread_t thread;
 
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
+		_exit(1);
 	if (sink_pcap.open(config, &info, &output) || sink_pcap.start(output))
 		_exit(1);
 	for (uint32_t i = 0; i < LANES; i++) {
@@ -63,10 +66,10 @@ static void pcap__when_killed_while_writing__then_readable_up_to_the_last_comple
 		off_t enough = (off_t)(random_next(&random) % (40 << 20));
 		uint32_t next[HELPER_LANES] = { 0 };
 		int status;
-		pid_t child = fork();
+		pid_t parent = getpid(), child = fork();
 		assert_true(child >= 0);
 		if (child == 0) {
-			victim_run(&config);
+			victim_run(&config, parent);
 			_exit(0);
 		}
 		WAIT_FOR(files_size() >= enough);

@@ -1,9 +1,11 @@
 /* --export-binary: a directory of flow-models' columns per interval, DIR/flows.YYYYMMDDhhmm. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "binary_dir.h"
+#include "log.h"
 #include "way_slots.h"
 
 #define WHAT       "binary export"
@@ -43,6 +45,13 @@ static int binary_buffer_init(void *buffer, const struct way_slots_options *opti
 
 static void binary_buffer_free(void *buffer)
 {
+	const struct columns *columns = buffer;
+
+	if (columns->clamped)
+		log_warning(WHAT
+			": %" PRIu64
+			" values did not fit their column, and became its largest (times after 2106, interfaces above 65535)",
+			columns->clamped);
 	columns_free(buffer);
 }
 
