@@ -396,6 +396,19 @@ class Results(CliTest):
             self.assertEqual(both[1], both[0])
             self.assertGreater(self.load("s.json")["drops"]["cut_off"], 30)
 
+    def test_binary__a_time_beyond_its_column__said(self):
+        def block(kind, body):
+            return struct.pack("<II", kind, 12 + len(body)) + body + struct.pack("<I", 12 + len(body))
+
+        packet, micros = udp(1), (2 ** 32 + 5) * 1_000_000
+        packet += bytes(-len(packet) % 4)
+        content = (block(0x0a0d0d0a, struct.pack("<IHHq", 0x1a2b3c4d, 1, 0, -1)) + block(1, struct.pack("<HHI", 1, 0, 65535)) +
+                   block(6, struct.pack("<IIIII", 0, micros >> 32, micros & 0xffffffff, len(packet), len(packet)) + packet))
+        out, err = self.run_it("-q", "-r", self.write("a.pcapng", content), "--export-binary", "bin")
+        self.assertIn("2 values did not fit their column", err)
+        column = os.path.join("bin", os.listdir(self.path("bin"))[0], "first.I")
+        self.assertEqual(self.read(column), b"\xff" * 4)
+
     def test_text__on_standard_output(self):
         out, err = self.run_it("-r", "a.pcap", "--stats", "--top-flows", 3)
         self.assertEqual(err, "")
