@@ -38,11 +38,6 @@ static inline uint64_t rotate64(uint64_t x, unsigned bits)
 	return x << (bits & 63) | x >> (-bits & 63);
 }
 
-static inline unsigned __int128 number128(uint64_t high, uint64_t low)
-{
-	return (unsigned __int128)high << 64 | low;
-}
-
 static inline uint32_t rotate32(uint32_t x, unsigned bits)
 {
 	return x << (bits & 31) | x >> (-bits & 31);
