@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "flowlane/abi.h"
-
 /*
  * Registers. Without frags there are no calls, so those that a function need not save are enough. With frags the kernel's helpers
  * take r1 to r5 and r0, and data_end is read anew for each load.
@@ -24,7 +22,7 @@ static const struct registers registers_plain = { .a = 0, .x = 4, .data = 2, .en
 static const struct registers registers_frags = { .a = 8, .x = 9, .data = 7, .end = 3, .offset = 2, .ctx = 6 };
 
 #define PLACE      5 /* where a load goes; r5 in either case */
-#define FRAME      10
+#define FRAME      BPF_REG_10
 #define OFFSET_MAX 0xfff0 /* the verifier bounds packet offsets by 0xffff */
 #define MIN_LENGTH 8      /* instructions: translate_link() does not take fewer */
 
@@ -449,108 +447,4 @@ out:
 	free(t.start);
 	free(t.known);
 	return result;
-}
-
-/* --- linking ----------------------------------------------------------------------------------------------------------- */
-
-/* Its last function's place; 0: it has none. */
-static int link_find_function(const struct bpf_insn *program, unsigned count, unsigned *place)
-{
-	*place = 0;
-	for (unsigned i = 0; i < count; i++) {
-		if (program[i].code != (BPF_JMP | BPF_CALL) || program[i].src_reg != BPF_PSEUDO_CALL)
-			continue;
-		unsigned target = i + 1 + (unsigned)program[i].imm;
-		if (target >= count || (*place && *place != target))
-			return -EINVAL;
-		*place = target;
-	}
-	return 0;
-}
-
-/* The one place of the marker; `count`: there is none, or more than one. */
-static unsigned link_find_marker(const struct bpf_insn *program, unsigned count)
-{
-	unsigned found = count;
-
-	for (unsigned i = 0; i < count; i++) {
-		if (program[i].code != (BPF_ALU64 | BPF_MOV | BPF_K) || program[i].dst_reg != BPF_REG_0 ||
-			program[i].imm != XDP_FILTER_MARKER)
-			continue;
-		if (found < count)
-			return count;
-		found = i;
-	}
-	return found;
-}
-
-static bool link_jumps(const struct bpf_insn *insn)
-{
-	uint8_t class = BPF_CLASS(insn->code), op = BPF_OP(insn->code);
-
-	return (class == BPF_JMP || class == BPF_JMP32) && op != BPF_CALL && op != BPF_EXIT;
-}
-
-/* Where an instruction of the program comes to be; what leads to the marker leads to the first one in its place. */
-static int64_t link_place(int64_t at, unsigned marker, unsigned function_count)
-{
-	return at <= marker ? at : at + function_count - 1;
-}
-
-/* One of the function's, in the program: its stack lies below the program's, and it returns to what comes behind it. */
-static bool link_inline_one(struct bpf_insn *insn, unsigned left)
-{
-	uint8_t class = BPF_CLASS(insn->code);
-
-	if (insn->code == (BPF_JMP | BPF_EXIT))
-		*insn = (struct bpf_insn){ .code = BPF_JMP | BPF_JA, .off = (int16_t)left };
-	else if ((class == BPF_LDX && insn->src_reg == FRAME) || (class == BPF_STX && insn->dst_reg == FRAME))
-		insn->off = (int16_t)(insn->off - TRANSLATE_STACK);
-	return left <= INT16_MAX;
-}
-
-static int link_inlined(const struct bpf_insn *program, unsigned count, unsigned marker, const struct bpf_insn *function,
-	unsigned function_count, struct bpf_insn *linked)
-{
-	for (unsigned i = 0; i < count; i++) {
-		int64_t to = link_place(i, marker, function_count);
-		linked[to] = program[i];
-		if (!link_jumps(&program[i]))
-			continue;
-		int64_t distance = link_place((int64_t)i + 1 + program[i].off, marker, function_count) - to - 1;
-		if (distance != (int16_t)distance)
-			return -EINVAL;
-		linked[to].off = (int16_t)distance;
-	}
-	memcpy(linked + marker, function, function_count * sizeof(*function));
-	for (unsigned i = 0; i < function_count; i++) {
-		if (!link_inline_one(&linked[marker + i], function_count - 1 - i))
-			return -EINVAL;
-	}
-	return 0;
-}
-
-int translate_link(const struct bpf_insn *program, unsigned count, const struct bpf_insn *function, unsigned function_count,
-	struct bpf_insn **linked, unsigned *linked_count)
-{
-	unsigned place = 0, marker = link_find_marker(program, count);
-	int err = link_find_function(program, count, &place);
-
-	if (err || (!place && marker == count) || (place && (marker < count || count - place > function_count)))
-		return -EINVAL;
-	*linked_count = (place ? place : count - 1) + function_count;
-	*linked = calloc(*linked_count, sizeof(**linked));
-	if (!*linked)
-		return -ENOMEM;
-	if (place) {
-		memcpy(*linked, program, place * sizeof(*program));
-		memcpy(*linked + place, function, function_count * sizeof(*function));
-		return 1;
-	}
-	err = link_inlined(program, count, marker, function, function_count, *linked);
-	if (err) {
-		free(*linked);
-		*linked = NULL;
-	}
-	return err;
 }
