@@ -240,7 +240,7 @@ struct failed {
 	struct tally_item scans[ATTEMPTS_FAILED];
 };
 
-static void failed_ask(const struct engine *engine, struct failed *failed, unsigned n)
+static void failed_prefetch(const struct engine *engine, struct failed *failed, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		const struct anomaly_event *event = &failed->events[i];
@@ -250,9 +250,9 @@ static void failed_ask(const struct engine *engine, struct failed *failed, unsig
 			beacons_prefetch(engine->beacons, hash_beacon(engine, event));
 	}
 	if (engine->tally[ALERT_HOST_SWEEP])
-		tally_ask(engine->tally[ALERT_HOST_SWEEP], failed->sweeps, n, engine->now_ns);
+		tally_prefetch(engine->tally[ALERT_HOST_SWEEP], failed->sweeps, n, engine->now_ns);
 	if (engine->tally[ALERT_PORT_SCAN] && !engine->config->scan_compat)
-		tally_ask(engine->tally[ALERT_PORT_SCAN], failed->scans, n, engine->now_ns);
+		tally_prefetch(engine->tally[ALERT_PORT_SCAN], failed->scans, n, engine->now_ns);
 }
 
 /* The time is that of the attempt, which all attempts before it had reached. */
@@ -264,7 +264,7 @@ void engine_attempts_failed(void *context, const struct attempt *attempts, unsig
 
 	for (unsigned i = 0; i < n; i++)
 		failed.events[i] = event_of_attempt(&attempts[i]);
-	failed_ask(engine, &failed, n);
+	failed_prefetch(engine, &failed, n);
 	for (unsigned i = 0; i < n; i++) {
 		const struct anomaly_event *event = &failed.events[i];
 		engine->now_ns = attempts[i].now_ns;

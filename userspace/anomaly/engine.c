@@ -11,7 +11,7 @@ struct ahead {
 	struct tally_item udps[ENGINE_BATCH]; /* of those that are unanswered UDP packets */
 	unsigned syns_count, udps_count;
 };
-_Static_assert(ENGINE_BATCH <= TALLY_ASKED, "asked for in one go");
+_Static_assert(ENGINE_BATCH <= TALLY_PREFETCH_MAX, "asked for in one go");
 
 /* The events that will look for an attempt. When all of those are in use, new ones are none. */
 static unsigned engine_attempt_bits(const struct engine *engine)
@@ -23,7 +23,7 @@ static unsigned engine_attempt_bits(const struct engine *engine)
 
 /* Asks for the memory of all events of a batch, in three steps: for what follows from hashes alone, for what lies behind that, and for
  * what keys lead to. */
-static void engine_ask(const struct engine *engine, const struct anomaly_event *const *events, unsigned n, struct ahead *ahead)
+static void engine_prefetch(const struct engine *engine, const struct anomaly_event *const *events, unsigned n, struct ahead *ahead)
 {
 	const unsigned attempt = engine_attempt_bits(engine), path = engine->networks ? EVENT_PATH : 0;
 	unsigned all = 0;
@@ -44,9 +44,9 @@ static void engine_ask(const struct engine *engine, const struct anomaly_event *
 			networks_prefetch(engine->networks, hash_network(engine, event, network));
 	}
 	if (engine->tally[ALERT_SYN_FLOOD])
-		tally_ask(engine->tally[ALERT_SYN_FLOOD], ahead->syns, ahead->syns_count, engine->now_ns);
+		tally_prefetch(engine->tally[ALERT_SYN_FLOOD], ahead->syns, ahead->syns_count, engine->now_ns);
 	if (engine->tally[ALERT_UDP_FLOOD])
-		tally_ask(engine->tally[ALERT_UDP_FLOOD], ahead->udps, ahead->udps_count, engine->now_ns);
+		tally_prefetch(engine->tally[ALERT_UDP_FLOOD], ahead->udps, ahead->udps_count, engine->now_ns);
 	for (unsigned i = 0; all & attempt && i < n; i++) {
 		if (events[i]->bits & attempt)
 			attempts_prefetch_slot(engine->attempts, events[i]->flow);
@@ -136,7 +136,7 @@ void engine_run(struct engine *engine, const struct anomaly_event *const *events
 	struct ahead ahead;
 	const struct tally_item *syn = ahead.syns, *udp = ahead.udps;
 
-	engine_ask(engine, events, n, &ahead);
+	engine_prefetch(engine, events, n, &ahead);
 	for (unsigned i = 0; i < n; i++) {
 		const struct anomaly_event *event = events[i];
 		unsigned bits = event->bits;

@@ -195,7 +195,7 @@ static bool tally_key_make(struct tally *tally, struct tally_set *set, uint64_t 
 /* --- asking for memory ------------------------------------------------------------------------------------------------- */
 
 /* The set has the key: asks for that. Else, if it may get in: for all four. */
-static inline __attribute__((always_inline)) void tally_ask_key(
+static inline __attribute__((always_inline)) void tally_prefetch_key(
 	const struct tally *tally, const struct tally_set *set, unsigned way, uint64_t hash, uint64_t now_ns)
 {
 	if (way < TALLY_WAYS) {
@@ -208,13 +208,13 @@ static inline __attribute__((always_inline)) void tally_ask_key(
 }
 
 /* First for the sets' first lines, when those have come for the keys, and then for what they lead to. */
-void tally_ask(const struct tally *tally, const struct tally_item *items, unsigned n, uint64_t now_ns)
+void tally_prefetch(const struct tally *tally, const struct tally_item *items, unsigned n, uint64_t now_ns)
 {
 	struct {
 		uint32_t place;
 		uint32_t item;
-	} known[TALLY_ASKED];
-	uint8_t wanted[TALLY_ASKED];
+	} known[TALLY_PREFETCH_MAX];
+	uint8_t wanted[TALLY_PREFETCH_MAX];
 	unsigned wanted_count = 0, count = 0;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -227,7 +227,7 @@ void tally_ask(const struct tally *tally, const struct tally_item *items, unsign
 		uint64_t hash = items[wanted[i]].key;
 		const struct tally_set *set = tally_set(tally, hash);
 		unsigned way = tally_find(set, hash);
-		tally_ask_key(tally, set, way, hash, now_ns);
+		tally_prefetch_key(tally, set, way, hash, now_ns);
 		if (way == TALLY_WAYS)
 			continue;
 		known[count].place = tally_place(tally, set, way);
@@ -236,7 +236,7 @@ void tally_ask(const struct tally *tally, const struct tally_item *items, unsign
 	for (unsigned i = 0; i < count; i++) {
 		const struct tally_key *key = tally_key_at(tally, known[i].place);
 		if (!tally_key_rests(tally, key, now_ns))
-			tally_log_ask(tally, key, known[i].place, &items[known[i].item]);
+			tally_log_prefetch(tally, key, known[i].place, &items[known[i].item]);
 	}
 }
 

@@ -64,9 +64,9 @@ void tally_destroy(struct tally *tally);                                     /* 
 uint64_t tally_bytes(const struct tally_options *options);
 const struct tally_loss *tally_loss(const struct tally *tally);
 
-/* Asks for the memory that adding these will touch; n <= TALLY_ASKED. */
-#define TALLY_ASKED 64
-void tally_ask(const struct tally *tally, const struct tally_item *items, unsigned n, uint64_t now_ns);
+/* Asks for the memory that adding these will touch; n <= TALLY_PREFETCH_MAX. */
+#define TALLY_PREFETCH_MAX 64
+void tally_prefetch(const struct tally *tally, const struct tally_item *items, unsigned n, uint64_t now_ns);
 
 /* Adds, at now_ns, which never goes backwards between two calls of tally_forget(). The key as it is then; NULL: it is in its
  * cooldown, or there was no room, and nothing was added. The result is valid until the next call. */

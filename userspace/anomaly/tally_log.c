@@ -155,7 +155,7 @@ static uint32_t tally_push(struct tally *tally, uint64_t now_ns)
 /* --- adding ---------------------------------------------------------------------------------------------------------- */
 
 /* A key that has no entry will not need its elements' chains. */
-void tally_log_ask(const struct tally *tally, const struct tally_key *key, uint32_t place, const struct tally_item *item)
+void tally_log_prefetch(const struct tally *tally, const struct tally_key *key, uint32_t place, const struct tally_item *item)
 {
 	if (!key->entries)
 		return;

@@ -74,7 +74,7 @@ static inline bool tally_is_old(const struct tally *tally, uint64_t ts_ns, uint6
 /* --- tally_log.c: the entries of all keys, and the chains of their elements. Packet path. -------------------------------------- */
 
 /* Asks for what an addition to this key will touch. */
-void tally_log_ask(const struct tally *tally, const struct tally_key *key, uint32_t place, const struct tally_item *item);
+void tally_log_prefetch(const struct tally *tally, const struct tally_key *key, uint32_t place, const struct tally_item *item);
 /* Adds an entry to the key's. The oldest entries leave, which may be this key's own. */
 void tally_log_add(struct tally *tally, struct tally_key *key, uint32_t place, const struct tally_item *item, uint64_t now_ns);
 /* Takes out the key's oldest entry. */

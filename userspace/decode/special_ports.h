@@ -24,6 +24,7 @@ enum asking_port { PORT_DNS = 53, PORT_QUIC = 443 };
 #define SPECIAL_HIGH    SPECIAL_TWICE(PORT_VXLAN_GPE), SPECIAL_TWICE(PORT_GENEVE), SPECIAL_TWICE(PORT_GTPU), SPECIAL_TWICE(PORT_TEREDO)
 #define SPECIAL_TUNNELS 0xff0fu     /* those that lead on into a tunnel */
 #define SPECIAL_ASKING  PACKET_ASKS /* the same bits as in packet.flags */
+_Static_assert((SPECIAL_TUNNELS ^ SPECIAL_ASKING) == 0xffff, "each bit is one or the other");
 
 /* ports: source and destination as in the packet. */
 static inline uint32_t special_ports(uint32_t ports)

@@ -8,7 +8,7 @@
 void flow_live_key(const struct flow *flow, struct flow_key *key);
 
 /* Asks for what flow_record_fill() will read of TCP; the flow itself is at hand. always_inline: see flow_prefetch(). */
-static inline __attribute__((always_inline)) void flow_record_ask(const struct flow *flow)
+static inline __attribute__((always_inline)) void flow_record_prefetch(const struct flow *flow)
 {
 	if (flow_proto(flow) != 6)
 		return;

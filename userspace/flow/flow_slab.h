@@ -39,7 +39,7 @@ static inline void slab_place(struct slab *slab, uint8_t *area, size_t offset, u
 }
 
 /* always_inline: see flow_prefetch(). */
-static inline __attribute__((always_inline)) void slab_ask(const uint8_t *entry, const size_t entry_bytes)
+static inline __attribute__((always_inline)) void slab_prefetch(const uint8_t *entry, const size_t entry_bytes)
 {
 	for (size_t at = 0; at < entry_bytes; at += SLAB_LINE)
 		__builtin_prefetch(entry + at, 1);
@@ -57,14 +57,14 @@ static inline __attribute__((always_inline)) uint32_t slab_take(struct slab *sla
 	uint32_t slot = slab->free[slab->top], below;
 
 	if (slot == SLAB_NONE) {
-		slab_ask(slab->start + (slab->fresh + SLAB_AHEAD) * entry_bytes, entry_bytes);
+		slab_prefetch(slab->start + (slab->fresh + SLAB_AHEAD) * entry_bytes, entry_bytes);
 		return slab->first + slab->fresh++ * (uint32_t)(entry_bytes / SLAB_LINE);
 	}
 	memcpy(&below, slab_at(slab, slot), sizeof(below));
 	slab->free[slab->top] = below;
 	slab->top = (slab->top - 1) % SLAB_AHEAD;
 	if (below != SLAB_NONE)
-		slab_ask(slab_at(slab, below), entry_bytes);
+		slab_prefetch(slab_at(slab, below), entry_bytes);
 	return slot;
 }
 

@@ -460,7 +460,7 @@ void flow_table_expire(struct flow_table *table, uint64_t now_ns)
 				hashes[over] = flow_hash(table, flow);
 				ends_ns[over] = flow_deadline_ns(flow, patience_ns);
 				__builtin_prefetch(&table->buckets[hash_first(table, hashes[over])], 1);
-				flow_record_ask(flow);
+				flow_record_prefetch(flow);
 				slots[over++] = slots[i];
 			} else {
 				flow->flags |= FLOW_ARMED;

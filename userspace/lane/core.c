@@ -267,7 +267,7 @@ static __attribute__((noinline)) void core_note(struct core *core, struct flow *
 }
 
 /* Samples are listed in the order of their packets. */
-static __attribute__((noinline)) void core_ask(struct core *core, struct flow *flow, const struct packet *packet)
+static __attribute__((noinline)) void core_time_app(struct core *core, struct flow *flow, const struct packet *packet)
 {
 	if (core->results.samples)
 		core_finish_tcp(core);
@@ -291,7 +291,7 @@ static inline __attribute__((always_inline)) void core_count(
 	core->tcp[core->tcp_count] = (struct tcp_work){ (struct tcp_flow *)flow, packet };
 	core->tcp_count += packet->flags / PACKET_SEGMENT & 1;
 	if (__builtin_expect(packet->flags & PACKET_ASKS, 0))
-		core_ask(core, flow, packet);
+		core_time_app(core, flow, packet);
 	flow_update(flow, packet);
 }
 
