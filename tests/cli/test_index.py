@@ -310,22 +310,22 @@ class Wrong(IndexTest):
         shutil.rmtree(self.path("a.rdb"))
 
     def test_disk_full__the_rest_goes_on_and_the_index_is_incomplete(self):
-        self.write("big.pcap", pcap([udp(i % 1000, b"%06d" % i) for i in range(40000)]))
+        self.write("big.pcap", pcap([udp(i % 1000, b"%06d" % i) for i in range(100000)]))
         limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
         _, err = self.run_it("-q", "-r", "big.pcap", "--export-rocksdb", "big.rdb", "--export-json", "flows.json", "--summary-json", "s.json",
                              code=2, preexec_fn=limit)
         self.assertRegex(err, "File too large")
         self.assertIn("not complete; the capture is not affected", err)
         index = next(o for o in self.load("s.json")["outputs"] if o["name"] == "index")
-        self.assertEqual((index["records"], index["lost"]), (0, 40000))
+        self.assertEqual((index["records"], index["lost"]), (0, 100000))
         self.assertEqual(len(self.load("flows.json")), 1000)
         out, err = self.extract("--list", index="big.rdb")
         self.assertEqual(out, b"")
-        self.assertIn("incomplete: 40000 packets", err)
+        self.assertIn("incomplete: 100000 packets", err)
 
     @unittest.skipUnless(os.geteuid() == 0 and shutil.which("unshare"), "SKIPPED: needs root and unshare")
     def test_file_system_full__said_and_incomplete(self):
-        self.write("big.pcap", pcap([udp(i % 1000, b"%06d" % i) for i in range(100000)]))
+        self.write("big.pcap", pcap([udp(i % 1000, b"%06d" % i) for i in range(300000)]))
         os.mkdir(self.path("small"))
         script = f"mount -t tmpfs -o size=4m none small && {FLOWLANE} -q -r big.pcap --export-rocksdb small/x.rdb --export-json flows.json; " \
                  f"echo code $?; grep -a state small/x.rdb/flowlane.index; {FLOWLANE} extract --index small/x.rdb --list"

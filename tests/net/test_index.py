@@ -119,7 +119,7 @@ class Index(lab.Lab):
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "flowlane-test", self.path("cap.pcap.rdb")], check=True)
         self.addCleanup(subprocess.run, ["umount", self.path("cap.pcap.rdb")], check=True)
         run = self.capture("-q", "-w", "cap.pcap", "--index", "--export-json", "flows.json")
-        generated = self.generate("--flows", 100, "--size", 64, "--count", 3 * COUNT, "--rate", 100000)
+        generated = self.generate("--flows", 100, "--size", 64, "--count", 8 * COUNT, "--rate", 100000)
         summary = self.stop_capture(run, code=2)
         self.assert_conserved(summary, generated["sent"])
         self.assertEqual(run.errors().count("No space left on device"), 1, run.errors())

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "index_db.h"
+#include "index_snappy.h"
 #include "index_sst.h"
 #include "log.h"
 
@@ -36,6 +37,8 @@ static int folder_remove(void **context)
 	return rmdir(folder);
 }
 
+#define PIECE_MAX 4096
+
 static struct index_key key_of(uint32_t n)
 {
 	uint32_t be = __builtin_bswap32(n * 3 + 1);
@@ -53,17 +56,18 @@ static uint8_t byte_of(uint32_t n, uint64_t at)
 /* Entries 0 ... count - 1, their values `bytes` each, in pieces of `piece`. */
 static void sst_make(enum index_sst_kind kind, uint32_t count, uint64_t bytes, size_t piece)
 {
+	static uint8_t data[PIECE_MAX + INDEX_SNAPPY_SLACK];
 	struct index_sst *sst;
 
 	assert_int_equal(index_sst_create(file_path, kind, &sst), 0);
 	for (uint32_t n = 0; n < count; n++) {
 		struct index_key key = key_of(n);
-		index_sst_begin(sst, &key, bytes);
+		index_sst_begin(sst, &key, bytes, NULL, 0);
 		for (uint64_t at = 0; at < bytes; at += piece) {
 			size_t now = piece < bytes - at ? piece : (size_t)(bytes - at);
-			uint8_t *room = index_sst_room(sst, now);
 			for (size_t i = 0; i < now; i++)
-				room[i] = byte_of(n, at + i);
+				data[i] = byte_of(n, at + i);
+			index_sst_put(sst, index_snappy_literal(index_sst_room(sst), data, now), now);
 		}
 	}
 	assert_int_equal(index_sst_finish(sst), 0);
@@ -201,9 +205,11 @@ static void room__when_reserved_and_not_used__then_given_back(void **context)
 			;
 		for (uint32_t n = 0; n < 100000; n++) {
 			struct index_key key = key_of(n);
-			index_sst_begin(sst, &key, 60);
-			for (unsigned at = 0; at < 60; at++)
-				*(uint8_t *)index_sst_room(sst, 1) = byte_of(n, at);
+			index_sst_begin(sst, &key, 60, NULL, 0);
+			for (unsigned at = 0; at < 60; at++) {
+				uint8_t byte[1 + INDEX_SNAPPY_SLACK] = { byte_of(n, at) };
+				index_sst_put(sst, index_snappy_literal(index_sst_room(sst), byte, 1), 1);
+			}
 		}
 		assert_int_equal(index_sst_finish(sst), 0);
 		index_sst_destroy(sst);
@@ -218,14 +224,15 @@ static void room__when_reserved_and_not_used__then_given_back(void **context)
 static void disk__when_full__then_the_error_and_no_crash(void **context)
 {
 	(void)context;
+	static const uint8_t data[60 + INDEX_SNAPPY_SLACK];
 	struct index_sst *sst;
 
 	assert_int_equal(index_sst_create("/nowhere/at/all", INDEX_SST_VALUE, &sst), -ENOENT);
 	assert_int_equal(index_sst_create("/dev/full", INDEX_SST_VALUE, &sst), 0);
 	for (uint32_t n = 0; n < 100000; n++) {
 		struct index_key key = key_of(n);
-		index_sst_begin(sst, &key, 60);
-		memset(index_sst_room(sst, 60), 1, 60);
+		index_sst_begin(sst, &key, 60, NULL, 0);
+		index_sst_put(sst, index_snappy_literal(index_sst_room(sst), data, 60), 60);
 	}
 	assert_int_equal(index_sst_error(sst), -ENOSPC);
 	assert_int_equal(index_sst_finish(sst), -ENOSPC);

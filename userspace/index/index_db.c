@@ -53,7 +53,7 @@ int index_db_error(const char *what, const char *path, char **error)
 	return result;
 }
 
-/* What foreign readers, old ones too, can open: no compression, CRC32c, the table format of their time. */
+/* What foreign readers, old ones too, can open: Snappy, CRC32c, the table format of their time. */
 static rocksdb_options_t *options_make(void)
 {
 	rocksdb_options_t *options = rocksdb_options_create();
@@ -64,7 +64,7 @@ static rocksdb_options_t *options_make(void)
 	rocksdb_block_based_options_set_checksum(table, CHECKSUM_CRC32C);
 	rocksdb_options_set_block_based_table_factory(options, table);
 	rocksdb_block_based_options_destroy(table);
-	rocksdb_options_set_compression(options, rocksdb_no_compression);
+	rocksdb_options_set_compression(options, rocksdb_snappy_compression);
 	rocksdb_options_set_info_log_level(options, LOG_WARN);
 	rocksdb_options_set_keep_log_file_num(options, 1);
 	rocksdb_options_set_manifest_preallocation_size(options, MANIFEST_BYTES);

@@ -1,22 +1,16 @@
 #include "index_sst.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 #include "bytes.h"
-#include "crc32c.h"
+#include "index_snappy.h"
+#include "index_sst_file.h"
 
-#define BLOCK_BYTES  (16 << 10)          /* a quarter of the blocks that RocksDB's 4 KiB make, and one is still read at once */
-#define BUFFER_BYTES ((size_t)256 << 10) /* stays in the L2 cache, from where the kernel copies it */
-#define SYNC_BYTES   (4 << 20)           /* the disk is asked to begin with so many, for RocksDB waits for all of them */
-#define RESERVE      (2 << 20)           /* bytes at once: half a millisecond of a tmpfs */
-#define SPARE        8                   /* of what the disk has, this part is left to others */
-#define RESTART      16                  /* entries: the first of so many has its key in full */
-#define RESTARTS_MAX 64                  /* of blocks of at least 44 bytes per entry there are 24 */
+#define BLOCK_BYTES  (16 << 10) /* a quarter of the blocks that RocksDB's 4 KiB make, and one is still read at once */
+#define RESTART      16         /* entries: the first of so many has its key in full */
+#define RESTARTS_MAX 64         /* of blocks of at least 44 bytes per entry there are 24 */
 
 #define TRAILER_BYTES 5  /* of a block: its compression, its checksum */
 #define FOOTER_BYTES  53 /* checksum's kind 1, two places padded to 40, version 4, magic number 8 */
@@ -25,7 +19,10 @@
 #define MAGIC         0x88e241b785f4cff7u
 #define MASK          0xa282ead8u /* checksums are turned and masked: a checksum of checksums would be weak */
 #define VARINT_MAX    10
+#define LENGTH_MAX    5          /* bytes of a value's length: it has less than 4 GiB */
 #define NO_FAMILY     0x7fffffff /* a file for whichever family takes it in */
+
+enum compression { COMPRESSION_NONE = 0, COMPRESSION_SNAPPY = 1 };
 
 /* A key as RocksDB orders it: ours, then sequence number 0 and the kind of the entry. */
 struct inner_key {
@@ -33,6 +30,17 @@ struct inner_key {
 	uint64_t kind;
 };
 _Static_assert(sizeof(struct inner_key) == 48, "written as it is");
+
+#define HEAD_MAX (2 + LENGTH_MAX + sizeof(struct inner_key))
+
+/* What is the same in most entries: the key, and the first bytes of the value. */
+struct entry_head {
+	struct inner_key key;
+	uint8_t value[INDEX_SST_HEAD];
+	size_t value_bytes;
+	uint8_t slack[INDEX_SNAPPY_SLACK];
+};
+_Static_assert(offsetof(struct entry_head, value) == sizeof(struct inner_key), "as in the block");
 
 struct place {
 	uint64_t offset, bytes; /* without the trailer */
@@ -46,132 +54,39 @@ struct kept {
 	size_t count, restarts_room;
 };
 
-struct index_sst {
-	int fd;
-	int error;
-	enum index_sst_kind kind;
-
-	uint8_t *buffer;
-	size_t used, summed; /* of the buffer; what lies behind `summed` is not in the checksum yet */
-	uint64_t written;    /* of the file, before the buffer */
-	uint64_t asked;      /* of the file, on their way to the disk */
-	uint64_t reserved;   /* of the file; UINT64_MAX: no more */
-
-	uint64_t block; /* where the one at hand begins */
-	uint32_t crc;
-	uint64_t left; /* of the value at hand */
+/* The block of entries at hand. Only what it becomes is kept, in the file's buffer. */
+struct block {
+	uint64_t begin;    /* in the file */
+	size_t preamble;   /* bytes that are left for it there */
+	uint64_t position; /* of its first byte: bytes before it, uncompressed, and one */
+	uint64_t key_end;  /* position of the end of the last key */
+	unsigned shared;   /* bytes of the last key that are not in the block */
 	uint32_t restarts[RESTARTS_MAX];
-	unsigned restarts_count, entries; /* of the block */
-	struct inner_key last;
+	unsigned restarts_count, entries;
+};
 
+struct index_sst {
+	struct sst_file file;
+	enum index_sst_kind kind;
+	struct block block;
+	uint64_t position;          /* where the next byte goes */
+	struct entry_head heads[2]; /* of the last entry and of the one before, in turns */
 	struct kept index;
 	uint64_t entries_count, blocks_count, value_bytes;
 };
 
-/* --- the file -------------------------------------------------------------------------------------------------------- */
+/* --- blocks in the file ---------------------------------------------------------------------------------------------- */
 
-static void sst_fail(struct index_sst *sst, int error)
+/* What lies behind `offset`, and its trailer. */
+static struct place place_end(struct index_sst *sst, uint64_t offset, enum compression compression)
 {
-	sst->error = sst->error ? sst->error : error;
-}
+	struct place place = { .offset = offset, .bytes = sst_at(&sst->file) - offset };
+	const uint8_t kind = (uint8_t)compression;
 
-static void sst_sum(struct index_sst *sst)
-{
-	sst->crc = crc32c(sst->crc, sst->buffer + sst->summed, sst->used - sst->summed);
-	sst->summed = sst->used;
-}
-
-static void sst_flush(struct index_sst *sst)
-{
-	size_t at = 0;
-
-	sst_sum(sst);
-	while (at < sst->used && !sst->error) {
-		ssize_t n = write(sst->fd, sst->buffer + at, sst->used - at);
-		if (n > 0)
-			at += (size_t)n;
-		else if (n == 0 || errno != EINTR)
-			sst_fail(sst, n == 0 ? -EIO : -errno);
-	}
-	sst->written += sst->used;
-	sst->used = sst->summed = 0;
-	if (sst->written - sst->asked >= SYNC_BYTES) {
-		sync_file_range(sst->fd, (off_t)sst->asked, (off_t)(sst->written - sst->asked), SYNC_FILE_RANGE_WRITE);
-		sst->asked = sst->written;
-	}
-}
-
-/* A disk that is nearly full is not taken from those who write to it now. */
-static bool disk_has(int fd, uint64_t bytes)
-{
-	struct statvfs disk;
-
-	return fstatvfs(fd, &disk) == 0 && disk.f_bavail * disk.f_frsize > disk.f_blocks * disk.f_frsize / SPARE + bytes;
-}
-
-bool index_sst_reserve(struct index_sst *sst, uint64_t bytes)
-{
-	if (sst->reserved >= bytes || bytes - sst->reserved < RESERVE)
-		return false;
-	if (!disk_has(sst->fd, RESERVE) || fallocate(sst->fd, FALLOC_FL_KEEP_SIZE, (off_t)sst->reserved, RESERVE) < 0) {
-		sst->reserved = UINT64_MAX;
-		return false;
-	}
-	sst->reserved += RESERVE;
-	return true;
-}
-
-/* What was too much goes back: a file is cut where it ends. */
-static void sst_give_back(struct index_sst *sst)
-{
-	if (sst->reserved > sst->written && !sst->error && ftruncate(sst->fd, (off_t)sst->written) < 0)
-		sst_fail(sst, -errno);
-}
-
-static inline uint8_t *sst_room(struct index_sst *sst, size_t bytes)
-{
-	if (__builtin_expect(sst->used + bytes > BUFFER_BYTES, 0))
-		sst_flush(sst);
-	uint8_t *room = sst->buffer + sst->used;
-	sst->used += bytes;
-	return room;
-}
-
-static void sst_append(struct index_sst *sst, const uint8_t *data, size_t bytes)
-{
-	while (bytes > 0) {
-		size_t n = bytes < INDEX_SST_ROOM ? bytes : INDEX_SST_ROOM;
-		memcpy(sst_room(sst, n), data, n);
-		data += n;
-		bytes -= n;
-	}
-}
-
-static uint64_t sst_at(const struct index_sst *sst)
-{
-	return sst->written + sst->used;
-}
-
-static void block_begin(struct index_sst *sst)
-{
-	sst->block = sst_at(sst);
-	sst->crc = 0;
-	sst->summed = sst->used;
-}
-
-/* Its restarts, and the trailer. */
-static struct place block_end(struct index_sst *sst, const uint32_t *restarts, size_t count)
-{
-	static const uint8_t uncompressed = 0;
-	uint32_t n = (uint32_t)count;
-
-	sst_append(sst, (const uint8_t *)restarts, count * sizeof(*restarts));
-	sst_append(sst, (const uint8_t *)&n, sizeof(n));
-	struct place place = { .offset = sst->block, .bytes = sst_at(sst) - sst->block };
-	sst_append(sst, &uncompressed, sizeof(uncompressed));
-	sst_sum(sst);
-	uint32_t crc = (sst->crc >> 15 | sst->crc << 17) + MASK;
-	sst_append(sst, (const uint8_t *)&crc, sizeof(crc));
+	sst_append(&sst->file, &kind, sizeof(kind));
+	sst_sum(&sst->file);
+	uint32_t crc = (sst->file.crc >> 15 | sst->file.crc << 17) + MASK;
+	sst_append(&sst->file, &crc, sizeof(crc));
 	return place;
 }
 
@@ -212,7 +127,7 @@ static void kept_add(
 	struct index_sst *sst, struct kept *kept, const void *key, size_t key_bytes, const void *value, size_t value_bytes)
 {
 	if (!kept_grow(kept, 3 * VARINT_MAX + key_bytes + value_bytes)) {
-		sst_fail(sst, -ENOMEM);
+		sst_fail(&sst->file, -ENOMEM);
 		return;
 	}
 	kept->restarts[kept->count++] = (uint32_t)kept->bytes;
@@ -241,9 +156,14 @@ static void kept_add_place(struct index_sst *sst, struct kept *kept, const void 
 
 static struct place kept_write(struct index_sst *sst, const struct kept *kept)
 {
-	block_begin(sst);
-	sst_append(sst, kept->data, kept->bytes);
-	return block_end(sst, kept->restarts, kept->count);
+	uint64_t offset = sst_at(&sst->file);
+	const uint32_t count = (uint32_t)kept->count;
+
+	sst_sum_begin(&sst->file);
+	sst_append(&sst->file, kept->data, kept->bytes);
+	sst_append(&sst->file, kept->restarts, kept->count * sizeof(*kept->restarts));
+	sst_append(&sst->file, &count, sizeof(count));
+	return place_end(sst, offset, COMPRESSION_NONE);
 }
 
 static void kept_free(struct kept *kept)
@@ -254,54 +174,157 @@ static void kept_free(struct kept *kept)
 
 /* --- entries --------------------------------------------------------------------------------------------------------- */
 
-static void data_block_end(struct index_sst *sst)
-{
-	struct place place = block_end(sst, sst->restarts, sst->restarts_count);
+/* Of a block of several entries nothing leaves the buffer before it ends: nothing becomes more than twice of what it is. */
+#define ENCODED_MAX (2 * BLOCK_BYTES + INDEX_SST_ROOM)
+_Static_assert(ENCODED_MAX <= SST_ROOM, "the file's buffer has room for it");
+_Static_assert(BLOCK_BYTES <= INDEX_SNAPPY_DISTANCE, "copies reach as far");
 
-	kept_add_place(sst, &sst->index, &sst->last, sizeof(sst->last), &place);
-	sst->blocks_count++;
-	sst->entries = sst->restarts_count = 0;
+static inline struct entry_head *head_last(struct index_sst *sst)
+{
+	return &sst->heads[sst->entries_count % 2];
 }
 
-static unsigned shared_bytes(const struct index_key *x, const struct index_key *y)
+/* Of an entry whose value has so many bytes. If that is large, there will be no other. */
+static void block_begin(struct index_sst *sst, uint64_t bytes)
 {
-	const uint8_t *a = (const uint8_t *)x, *b = (const uint8_t *)y;
+	uint8_t varint[VARINT_MAX];
+	uint64_t alone = 2 + varint_put(varint, bytes) + sizeof(struct inner_key) + bytes + 2 * sizeof(uint32_t);
+	struct block *block = &sst->block;
+	uint8_t *to = sst_room(&sst->file, ENCODED_MAX);
 
-	for (unsigned at = 0; at < sizeof(*x); at += sizeof(uint64_t)) {
-		uint64_t differ = load_le64(a + at) ^ load_le64(b + at);
-		if (differ)
-			return at + (unsigned)__builtin_ctzll(differ) / 8;
+	sst_sum_begin(&sst->file);
+	block->begin = sst_at(&sst->file);
+	block->preamble = (size_t)(index_snappy_preamble(to, (uint32_t)(alone < BLOCK_BYTES ? BLOCK_BYTES - 1 : alone)) - to);
+	sst->file.used += block->preamble;
+	block->position = sst->position;
+}
+
+/* Its length is put before it. What was left for that is too much if it has very few bytes. */
+static void preamble_put(struct index_sst *sst)
+{
+	const struct block *block = &sst->block;
+	uint64_t bytes = sst->position - block->position;
+	uint8_t preamble[INDEX_SNAPPY_PREAMBLE];
+	size_t n = (size_t)(index_snappy_preamble(preamble, (uint32_t)bytes) - preamble);
+
+	if (bytes >= BLOCK_BYTES)
+		return; /* there it is */
+	size_t encoded = (size_t)(sst_at(&sst->file) - block->begin);
+	uint8_t *begin = sst->file.buffer + sst->file.used - encoded;
+	if (n < block->preamble) {
+		memmove(begin + n, begin + block->preamble, encoded - block->preamble);
+		sst->file.used -= block->preamble - n;
 	}
-	return sizeof(*x);
+	memcpy(begin, preamble, n);
 }
 
-void index_sst_begin(struct index_sst *sst, const struct index_key *key, uint64_t bytes)
+static void block_end(struct index_sst *sst)
 {
-	uint64_t wanted = sizeof(struct inner_key) + bytes;
+	struct block *block = &sst->block;
+	uint32_t restarts[RESTARTS_MAX + 1 + INDEX_SNAPPY_SLACK / sizeof(uint32_t)];
+	uint32_t count = block->restarts_count;
+	size_t bytes = (count + 1) * sizeof(count);
 
-	if (sst->entries && (sst_at(sst) - sst->block + wanted > BLOCK_BYTES || sst->restarts_count == RESTARTS_MAX))
-		data_block_end(sst);
-	if (sst->entries == 0)
-		block_begin(sst);
-	unsigned shared = sst->entries % RESTART ? shared_bytes(key, &sst->last.key) : 0;
-	if (sst->entries % RESTART == 0)
-		sst->restarts[sst->restarts_count++] = (uint32_t)(sst_at(sst) - sst->block);
-	sst->last = (struct inner_key){ .key = *key, .kind = sst->kind };
-	uint8_t *begin = sst_room(sst, 2 + VARINT_MAX + sizeof(sst->last)), *to = begin;
+	memcpy(restarts, block->restarts, count * sizeof(count));
+	restarts[count] = count;
+	uint8_t *to = index_sst_room(sst);
+	index_sst_put(sst, index_snappy_literal(to, (const uint8_t *)restarts, bytes), bytes);
+	preamble_put(sst);
+	struct place place = place_end(sst, block->begin, COMPRESSION_SNAPPY);
+	kept_add_place(sst, &sst->index, &head_last(sst)->key, sizeof(struct inner_key), &place);
+	sst->blocks_count++;
+	block->entries = block->restarts_count = 0;
+}
+
+/* Bytes of an entry's key and head that are the same as those of the entry before; `key_equal` are those of our keys. */
+static uint64_t head_equal(const struct entry_head *head, const struct entry_head *last, uint64_t key_equal)
+{
+	uint64_t equal = key_equal | 255ull << sizeof(struct index_key); /* the kind is the same */
+
+	if (head->value_bytes == last->value_bytes && !memcmp(head->value, last->value, sizeof(head->value)))
+		equal |= ((1ull << head->value_bytes) - 1) << sizeof(struct inner_key);
+	return equal;
+}
+
+/* An entry's lengths, the rest of its key, its head. `equal`: which bytes of these two are in the block as those of the entry before. */
+static void head_put(struct index_sst *sst, const struct entry_head *entry, unsigned shared, uint64_t bytes, uint64_t equal)
+{
+	struct block *block = &sst->block;
+	const uint8_t *head = (const uint8_t *)entry;
+	unsigned done = shared, end = sizeof(struct inner_key) + (unsigned)entry->value_bytes;
+	uint8_t *room = sst_room(&sst->file, INDEX_SST_ROOM), *tag = room, *to = tag + 1;
+
 	*to++ = (uint8_t)shared;
-	*to++ = (uint8_t)(sizeof(sst->last) - shared);
+	*to++ = (uint8_t)(sizeof(struct inner_key) - shared);
 	to += varint_put(to, bytes);
-	memcpy(to, (const uint8_t *)&sst->last + shared, sizeof(sst->last) - shared);
-	to += sizeof(sst->last) - shared;
-	sst->used -= 2 + VARINT_MAX + sizeof(sst->last) - (size_t)(to - begin);
-	sst->entries++;
+	uint64_t key_end = sst->position + (uint64_t)(to - room) - 1 + sizeof(struct inner_key) - shared;
+	uint64_t runs = index_snappy_runs(equal);
+	while (done < end) {
+		unsigned from = end, next = end;
+		if (runs)
+			next = index_snappy_run(equal, &runs, &from);
+		if (!tag && done < from)
+			tag = to++;
+		memcpy(to, head + done, INDEX_SNAPPY_SLACK);
+		if (from - done > INDEX_SNAPPY_SLACK)
+			memcpy(to + INDEX_SNAPPY_SLACK, head + done + INDEX_SNAPPY_SLACK, INDEX_SNAPPY_SLACK);
+		to += from - done;
+		if (tag)
+			*tag = (uint8_t)((to - tag - 2) << 2);
+		if (from < next)
+			to = index_snappy_copy(to, key_end - block->key_end, next - from);
+		tag = NULL;
+		done = next;
+	}
+	block->key_end = key_end;
+	block->shared = shared;
+	index_sst_put(sst, to, key_end - sst->position + entry->value_bytes);
+}
+
+void index_sst_begin(struct index_sst *sst, const struct index_key *key, uint64_t bytes, const void *value, size_t value_bytes)
+{
+	struct block *block = &sst->block;
+	const struct entry_head *last = head_last(sst);
+
+	if (block->entries && (sst->position - block->position + HEAD_MAX + bytes + sizeof(block->restarts) >= BLOCK_BYTES ||
+				      block->restarts_count == RESTARTS_MAX))
+		block_end(sst);
+	if (block->entries == 0)
+		block_begin(sst, bytes);
+	uint64_t equal = index_snappy_equal((const uint8_t *)key, (const uint8_t *)&last->key, sizeof(*key)), there = 0;
+	unsigned shared = 0;
+	if (block->entries % RESTART == 0)
+		block->restarts[block->restarts_count++] = (uint32_t)(sst->position - block->position);
+	else
+		shared = (unsigned)__builtin_ctzll(~equal);
+	if (block->entries)
+		there = ~0ull << (shared > block->shared ? shared : block->shared);
 	sst->entries_count++;
+	struct entry_head *head = head_last(sst);
+	head->key = (struct inner_key){ .key = *key, .kind = sst->kind };
+	head->value_bytes = value_bytes;
+	if (value_bytes)
+		memcpy(head->value, value, value_bytes);
+	head_put(sst, head, shared, bytes, head_equal(head, last, equal) & there);
+	block->entries++;
 	sst->value_bytes += bytes;
 }
 
-void *index_sst_room(struct index_sst *sst, size_t bytes)
+uint64_t index_sst_position(const struct index_sst *sst, uint64_t *reach)
 {
-	return sst_room(sst, bytes);
+	*reach = sst->block.position;
+	return sst->position;
+}
+
+uint8_t *index_sst_room(struct index_sst *sst)
+{
+	return sst_room(&sst->file, INDEX_SST_ROOM);
+}
+
+void index_sst_put(struct index_sst *sst, const uint8_t *end, size_t bytes)
+{
+	sst->file.used = (size_t)(end - sst->file.buffer);
+	sst->position += bytes;
 }
 
 /* --- the end --------------------------------------------------------------------------------------------------------- */
@@ -321,8 +344,8 @@ static struct place properties_write(struct index_sst *sst)
 		{ "rocksdb.block.based.table.whole.key.filtering", "1", 0, 0 },
 		{ "rocksdb.column.family.id", NULL, 0, NO_FAMILY },
 		{ "rocksdb.comparator", "leveldb.BytewiseComparator", 0, 0 },
-		{ "rocksdb.compression", "NoCompression", 0, 0 },
-		{ "rocksdb.data.size", NULL, 0, sst_at(sst) },
+		{ "rocksdb.compression", "Snappy", 0, 0 },
+		{ "rocksdb.data.size", NULL, 0, sst_at(&sst->file) },
 		{ "rocksdb.deleted.keys", NULL, 0, 0 },
 		{ "rocksdb.external_sst_file.global_seqno", NULL, 8, 0 }, /* RocksDB puts it in here */
 		{ "rocksdb.external_sst_file.version", NULL, 4, 2 },
@@ -362,7 +385,7 @@ static void footer_write(struct index_sst *sst, const struct place *meta, const 
 	place_put(footer + n, index);
 	memcpy(footer + FOOTER_BYTES - sizeof(magic) - sizeof(version), &version, sizeof(version));
 	memcpy(footer + FOOTER_BYTES - sizeof(magic), &magic, sizeof(magic));
-	sst_append(sst, footer, sizeof(footer));
+	sst_append(&sst->file, footer, sizeof(footer));
 }
 
 int index_sst_finish(struct index_sst *sst)
@@ -370,20 +393,23 @@ int index_sst_finish(struct index_sst *sst)
 	static const char properties_name[] = "rocksdb.properties";
 	struct kept meta = { 0 };
 
-	data_block_end(sst);
+	block_end(sst);
 	struct place properties = properties_write(sst);
 	kept_add_place(sst, &meta, properties_name, strlen(properties_name), &properties);
 	struct place meta_place = kept_write(sst, &meta), index_place = kept_write(sst, &sst->index);
 	kept_free(&meta);
 	footer_write(sst, &meta_place, &index_place);
-	sst_flush(sst);
-	sst_give_back(sst);
-	return sst->error;
+	return sst_end(&sst->file);
+}
+
+bool index_sst_reserve(struct index_sst *sst, uint64_t bytes)
+{
+	return sst_reserve(&sst->file, bytes);
 }
 
 int index_sst_error(const struct index_sst *sst)
 {
-	return sst->error;
+	return sst->file.error;
 }
 
 /* --- create and destroy ---------------------------------------------------------------------------------------------- */
@@ -392,17 +418,11 @@ int index_sst_create(const char *path, enum index_sst_kind kind, struct index_ss
 {
 	struct index_sst *made = calloc(1, sizeof(*made));
 
-	int error = -ENOMEM;
-
-	if (made) {
-		made->kind = kind;
-		made->fd = -1;
-		made->buffer = malloc(BUFFER_BYTES);
-	}
-	if (made && made->buffer) {
-		made->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-		error = made->fd < 0 ? -errno : 0;
-	}
+	if (!made)
+		return -ENOMEM;
+	made->kind = kind;
+	made->position = 1;
+	int error = sst_open(&made->file, path);
 	if (error)
 		index_sst_destroy(made);
 	else
@@ -414,9 +434,7 @@ void index_sst_destroy(struct index_sst *sst)
 {
 	if (!sst)
 		return;
-	if (sst->fd >= 0)
-		close(sst->fd);
+	sst_close(&sst->file);
 	kept_free(&sst->index);
-	free(sst->buffer);
 	free(sst);
 }

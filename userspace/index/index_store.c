@@ -12,6 +12,7 @@
 #include "index_both.h"
 #include "index_db.h"
 #include "index_info.h"
+#include "index_pack.h"
 #include "index_sst.h"
 #include "log.h"
 
@@ -27,6 +28,7 @@ static const char *const new_files[2 * PARTS] = { "packets.0.new", "flows.0.new"
 struct pair {
 	char packets_path[PATH_MAX], flows_path[PATH_MAX];
 	struct index_sst *packets, *flows;
+	struct index_pack pack;
 };
 
 struct index_store {
@@ -134,6 +136,7 @@ static int pair_open(struct index_store *store, unsigned number)
 		return -ENAMETOOLONG;
 	/* Where room was reserved, it is open already. */
 	int error = pair->packets ? 0 : index_sst_create(pair->packets_path, kind, &pair->packets);
+	memset(&pair->pack, 0, sizeof(pair->pack));
 	return error || pair->flows ? error : index_sst_create(pair->flows_path, kind, &pair->flows);
 }
 
@@ -230,22 +233,25 @@ static int pair_finish(struct pair *pair)
 static void pair_begin(struct pair *pair, const struct index_key *key, const struct index_flow *record, uint64_t packets)
 {
 	int32_t count = (int32_t)packets;
+	uint64_t reach;
 
-	index_sst_begin(pair->flows, key, sizeof(*record));
-	memcpy(index_sst_room(pair->flows, sizeof(*record)), record, sizeof(*record));
-	index_sst_begin(pair->packets, key, sizeof(count) + packets * sizeof(struct index_packet));
-	memcpy(index_sst_room(pair->packets, sizeof(count)), &count, sizeof(count));
+	index_sst_begin(pair->flows, key, sizeof(*record), NULL, 0);
+	uint8_t *to = index_sst_room(pair->flows);
+	uint64_t position = index_sst_position(pair->flows, &reach);
+	index_sst_put(pair->flows, index_pack_flow(&pair->pack, to, record, position, reach), sizeof(*record));
+	index_sst_begin(pair->packets, key, sizeof(count) + packets * sizeof(struct index_packet), &count, sizeof(count));
 }
 
 /* At most PIECE_MAX. */
-#define PIECE_MAX (INDEX_SST_ROOM / sizeof(struct index_packet))
+#define PIECE_MAX (INDEX_SST_ROOM / (INDEX_PACK_PACKET_MAX + INDEX_SNAPPY_SLACK))
 
 static inline void pair_packets(struct pair *pair, const struct index_item *items, unsigned n)
 {
-	struct index_packet *packets = index_sst_room(pair->packets, n * sizeof(*packets));
+	uint8_t *to = index_sst_room(pair->packets);
+	uint64_t reach, position = index_sst_position(pair->packets, &reach);
 
-	for (unsigned i = 0; i < n; i++)
-		index_item_expand(&items[i], &packets[i]);
+	index_sst_put(
+		pair->packets, index_pack_packets(&pair->pack, to, items, n, position, reach), n * sizeof(struct index_packet));
 }
 
 /* A part of the round, of neighbouring keys, which a thread makes into a pair of files. */
@@ -356,8 +362,9 @@ int index_store_write_runs(struct index_store *store, struct index_runs *runs)
 }
 
 /* Less than they will take: keys are cut short, parts are not the same, and what is too much costs, too. */
-#define PACKETS_PER_FLOW 48
-#define FLOWS_PER_FLOW   64
+#define BYTES_PER_PACKET 20
+#define PACKETS_PER_FLOW 24
+#define FLOWS_PER_FLOW   30
 
 bool index_store_reserve(struct index_store *store, uint64_t flows, uint64_t packets)
 {
@@ -366,8 +373,7 @@ bool index_store_reserve(struct index_store *store, uint64_t flows, uint64_t pac
 	if (flows < PARTS_COUNT_MIN || store->rounds > 0)
 		return false;
 	for (unsigned i = 0; i < PARTS && !more && pair_open(store, i) == 0; i++) {
-		more = index_sst_reserve(
-			store->pairs[i].packets, (packets * sizeof(struct index_packet) + flows * PACKETS_PER_FLOW) / PARTS);
+		more = index_sst_reserve(store->pairs[i].packets, (packets * BYTES_PER_PACKET + flows * PACKETS_PER_FLOW) / PARTS);
 		more = more || index_sst_reserve(store->pairs[i].flows, flows * FLOWS_PER_FLOW / PARTS);
 	}
 	return more;
