@@ -1,11 +1,5 @@
 /*
- * A live flow (one lane owns it), and the finished flow_record that sinks get.
- *
- * The layout of the live part is the design of the hot path. One packet of a UDP flow touches one table bucket and
- * struct flow's first line; one of a TCP flow one or two lines more:
- *
- *   slab entry, TCP     | hot (64) | cold (64) | tcp line 0 (64) | tcp line 1 (64) | tcp line 2 (64) |   320 bytes
- *   slab entry, others  | hot (64) | cold (64) |                                                         128 bytes
+ * What a finished flow is: the flow_record that sinks get. While it lives, it is in include/flowlane/live.h.
  */
 #ifndef FLOWLANE_FLOW_H
 #define FLOWLANE_FLOW_H

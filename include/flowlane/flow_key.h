@@ -25,6 +25,9 @@ struct flow_key {
 };
 _Static_assert(sizeof(struct flow_key) == 44, "no padding: compared with memcmp");
 
+/* a_port, b_port, proto, ip_version and vlan as one number, to compare keys by; this bit is turned if tunnel is not 0. */
+#define FLOW_TAIL_TUNNEL ((uint64_t)1 << 63)
+
 #define FLOW_KEY_V4_OFFSET 12 /* where the four bytes of an IPv4 address start in a_ip and b_ip */
 
 /* The order of exports: protocol, IP version, A (address, port), B, then vlan and tunnel. Returns <0, 0, >0. */

@@ -84,10 +84,14 @@ struct packet {
 	uint16_t vlan;     /* outermost id as seen outside of tunnels, 0xffff: untagged (whether or not it is in the key) */
 	uint16_t echo_seq; /* ICMP echo request / reply: sequence number */
 
-	uint64_t addresses; /* to compare flows by: IPv4: A << 32 | B as numbers; IPv6: the hash */
+	/* To compare flows by. */
+	uint64_t addresses; /* IPv4: A << 32 | B as numbers; IPv6: the hash */
+	uint64_t
+		tail; /* a_port, b_port, proto, ip_version, vlan, as they lie in the key; FLOW_TAIL_TUNNEL is turned if key.tunnel is not 0 */
+
 	uint8_t tos;        /* IPv4 TOS / IPv6 traffic class */
 	uint8_t ttl;        /* or hop limit */
-	uint8_t unused[22]; /* nobody writes them */
+	uint8_t unused[14]; /* nobody writes them */
 };
 _Static_assert(sizeof(struct packet) == 128, "two cache lines a packet; the batch must stay in L1");
 

@@ -89,6 +89,7 @@ static inline void made_set(struct made *made, const struct flow_key *key, unsig
 		.dir = (uint8_t)dir,
 		.hash = flow_key_hash(&HASH_SEED_FIXED, key),
 		.addresses = key->ip_version == 4 ? flow_key_addresses_v4(key) : flow_key_hash(&HASH_SEED_FIXED, key),
+		.tail = flow_key_tail(key) ^ (key->tunnel ? FLOW_TAIL_TUNNEL : 0),
 		.frame = &made->frame,
 		.l3_len = 86,
 		.vlan = 0xffff,
@@ -108,6 +109,44 @@ static inline uint8_t *made_bytes(struct made *made, const void *bytes, uint32_t
 	made->packet.l4_off = (uint16_t)l4;
 	made->packet.payload_off = (uint16_t)payload;
 	return data;
+}
+
+/* --- flows in a block ------------------------------------------------------------------------------------------------ */
+
+/* The n-th TCP flow of a block that is there until the end: its cold part is somewhere else in it. */
+static inline struct tcp_flow *tcp_flow_at(unsigned n)
+{
+	static struct tcp_block *block;
+
+	if (!block)
+		block = aligned_alloc(FLOW_BLOCK_BYTES, FLOW_BLOCK_BYTES);
+	return &block->flows[n];
+}
+
+/* The same; another flow was there, which is not in the wheel. */
+static inline struct tcp_flow *tcp_flow_used(unsigned n)
+{
+	struct tcp_flow *tcp = tcp_flow_at(n);
+
+	memset(tcp, 0xff, sizeof(*tcp));
+	memset(tcp_cold(tcp), 0xff, sizeof(struct tcp_cold));
+	tcp->flow.flags &= (uint8_t)~FLOW_ARMED;
+	return tcp;
+}
+
+static inline struct flow *other_flow_at(unsigned n)
+{
+	static struct other_block *block;
+
+	if (!block)
+		block = aligned_alloc(FLOW_BLOCK_BYTES, FLOW_BLOCK_BYTES);
+	return &block->flows[n];
+}
+
+/* Of the kind that the protocol needs. */
+static inline struct flow *flow_at_for(uint8_t proto, unsigned n)
+{
+	return proto == PROTO_TCP ? &tcp_flow_at(n)->flow : other_flow_at(n);
 }
 
 /* --- one TCP flow ---------------------------------------------------------------------------------------------------- */
@@ -141,7 +180,7 @@ struct tcp_setting {
 };
 
 struct tcp_rig {
-	struct tcp_flow tcp;
+	struct tcp_flow *tcp;
 	struct ledger ledger;
 	struct tcp_setting setting;
 	bool started;
@@ -167,6 +206,7 @@ static const struct tcp_setting tcp_settings[] = {
 static inline void tcp_rig_start(struct tcp_rig *rig, const struct tcp_setting *setting)
 {
 	memset(rig, 0, sizeof(*rig));
+	rig->tcp = tcp_flow_used(0);
 	rig->setting = *setting;
 }
 
@@ -188,18 +228,18 @@ static inline void tcp_packet(const struct tcp_rig *rig, const struct tcp_step *
 /* As the lane's core does it. */
 static inline void tcp_feed_packet(struct tcp_rig *rig, const struct packet *packet)
 {
-	struct flow *flow = &rig->tcp.flow;
+	struct flow *flow = &rig->tcp->flow;
 
 	if (!rig->started)
 		flow_init(flow, packet);
 	rig->started = true;
-	if (tcp_is_reuse(&rig->tcp, packet)) {
+	if (tcp_is_reuse(rig->tcp, packet)) {
 		rig->reuses++;
 		flow_init(flow, packet);
 	}
-	struct tcp_work work = { &rig->tcp, packet };
+	struct tcp_work work = { rig->tcp, packet };
 	if (rtt_is_void(flow->last_ns, packet->frame->ts_ns))
-		tcp_forget(&rig->tcp);
+		tcp_forget(rig->tcp);
 	flow_update(flow, packet);
 	tcp_update(&work, 1, &(struct rtt_results){ .ledger = &rig->ledger });
 }
@@ -243,7 +283,7 @@ static inline struct flow_record tcp_result(const struct tcp_rig *rig)
 {
 	struct flow_record record;
 
-	flow_record_fill(&record, &rig->tcp.flow, FLOW_ALIVE, rig->tcp.flow.last_ns);
+	flow_record_fill(&record, &rig->tcp->flow, FLOW_ALIVE, rig->tcp->flow.last_ns);
 	return record;
 }
 

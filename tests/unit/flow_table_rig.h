@@ -86,6 +86,7 @@ static inline void table_rig_packet(
 	made_set(made, key, dir, ts_ns);
 	made->packet.hash = flow_key_hash(&rig->seed, key);
 	made->packet.addresses = key->ip_version == 4 ? flow_key_addresses_v4(key) : made->packet.hash;
+	made->packet.tail = flow_key_tail(key) ^ (key->tunnel ? FLOW_TAIL_TUNNEL : 0);
 }
 
 static inline struct flow *table_rig_feed(struct table_rig *rig, const struct made *made)

@@ -37,7 +37,7 @@ static const struct {
 static struct flow_record app_play(
 	const struct flow_key *key, const struct app_step *steps, unsigned n, unsigned setting, struct ledger *ledger)
 {
-	struct flow flow = { 0 };
+	struct flow *flow = flow_at_for(key->proto, 0);
 	struct flow_record record;
 
 	memset(ledger, 0, sizeof(*ledger));
@@ -55,12 +55,12 @@ static struct flow_record app_play(
 		made.packet.echo_seq = step->echo_seq;
 		made.packet.flags = step->flags;
 		if (i == 0)
-			flow_init(&flow, &made.packet);
-		rtt_app_update(&flow, &made.packet, rtt_app(&made.packet), &(struct rtt_results){ .ledger = ledger });
-		flow_update(&flow, &made.packet);
+			flow_init(flow, &made.packet);
+		rtt_app_update(flow, &made.packet, rtt_app(&made.packet), &(struct rtt_results){ .ledger = ledger });
+		flow_update(flow, &made.packet);
 		free(data);
 	}
-	flow_record_fill(&record, &flow, FLOW_ALIVE, 0);
+	flow_record_fill(&record, flow, FLOW_ALIVE, 0);
 	return record;
 }
 

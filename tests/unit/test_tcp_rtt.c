@@ -331,17 +331,52 @@ static void stat__when_samples_come__then_last_min_and_ewma_of_an_eighth(void **
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct rtt_stat stat = { 0 };
-		struct rtt_leg_stat leg = { 0 };
-		for (unsigned k = 0; k < rows[i].n; k++) {
+		for (unsigned k = 0; k < rows[i].n; k++)
 			rtt_add(&stat, rows[i].samples[k]);
-			rtt_leg_add(&leg, rows[i].samples[k]);
-		}
 		if (stat.last != rows[i].last || stat.min != rows[i].min || stat.ewma != rows[i].ewma || stat.samples != rows[i].n)
 			fail_msg("%s: last %u min %u ewma %u samples %u", rows[i].name, stat.last, stat.min, stat.ewma,
 				stat.samples);
-		if (leg.min != rows[i].min || leg.ewma != rows[i].ewma || leg.samples != rows[i].n)
-			fail_msg("%s: leg: min %u ewma %u samples %u", rows[i].name, leg.min, leg.ewma, leg.samples);
 	}
+}
+
+/* More samples than the flow's own counters hold; each leg, and both together, against the same computed beside. */
+static void legs__when_there_are_many_samples__then_min_ewma_and_count_of_each(void **context)
+{
+	(void)context;
+	enum { ROUNDS = 1000 };
+	static const struct tcp_step handshake[TCP_STEPS] = { HANDSHAKE };
+	struct rtt_stat want[2] = { { 0 }, { 0 } }, both = { 0 };
+	uint32_t seq[2] = { 1001, 5001 };
+	uint64_t random = 5;
+	int64_t t_us = 20000;
+	struct tcp_rig rig;
+
+	tcp_rig_start(&rig, &tcp_settings[0]);
+	tcp_play(&rig, handshake);
+	rtt_add(&want[B], TICKS_US(15000));
+	rtt_add(&want[A], TICKS_US(5000));
+	rtt_add(&both, TICKS_US(15000));
+	rtt_add(&both, TICKS_US(5000));
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		unsigned from = random_below(&random, 3) == 0, to = !from;
+		uint32_t us = 50 + random_below(&random, 20000);
+		t_us += 1000;
+		tcp_feed(&rig, &(struct tcp_step){ (uint8_t)from, PSH, seq[from], seq[to], 10, WIN, t_us });
+		seq[from] += 10;
+		t_us += us;
+		tcp_feed(&rig, &(struct tcp_step){ (uint8_t)to, ACK, seq[to], seq[from], 0, WIN, t_us });
+		rtt_add(&want[to], TICKS_US(us));
+		rtt_add(&both, TICKS_US(us));
+		struct flow_record got = tcp_result(&rig);
+		const struct rtt_leg_stat *legs[2] = { &got.leg[RTT_TO_CLIENT], &got.leg[RTT_TO_SERVER] };
+		for (unsigned side = 0; side < 2; side++) {
+			assert_int_equal(legs[side]->samples, want[side].samples);
+			assert_int_equal(legs[side]->min, want[side].min);
+			assert_int_equal(legs[side]->ewma, want[side].ewma);
+		}
+		assert_memory_equal(&got.rtt, &both, sizeof(both));
+	}
+	assert_true(want[A].samples > 256 && want[B].samples > 512);
 }
 
 static void works__when_given_together__then_the_same_as_one_by_one(void **context)
@@ -356,16 +391,18 @@ static void works__when_given_together__then_the_same_as_one_by_one(void **conte
 
 	tcp_rig_start(&one, &tcp_settings[0]);
 	tcp_rig_start(&together, &tcp_settings[0]);
+	together.tcp = tcp_flow_used(1);
 	for (unsigned i = 0; i < ROWS(steps); i++) {
 		tcp_feed(&one, &steps[i]);
 		tcp_packet(&together, &steps[i], &made[i]);
 		if (i == 0)
-			flow_init(&together.tcp.flow, &made[0].packet);
-		work[i] = (struct tcp_work){ &together.tcp, &made[i].packet };
-		flow_update(&together.tcp.flow, &made[i].packet);
+			flow_init(&together.tcp->flow, &made[0].packet);
+		work[i] = (struct tcp_work){ together.tcp, &made[i].packet };
+		flow_update(&together.tcp->flow, &made[i].packet);
 	}
 	tcp_update(work, ROWS(steps), &(struct rtt_results){ .ledger = &together.ledger });
-	assert_memory_equal(&one.tcp, &together.tcp, sizeof(one.tcp));
+	assert_memory_equal(one.tcp, together.tcp, sizeof(*one.tcp));
+	assert_memory_equal(tcp_cold(one.tcp), tcp_cold(together.tcp), offsetof(struct tcp_cold, spill));
 	assert_memory_equal(&one.ledger, &together.ledger, sizeof(one.ledger));
 }
 
@@ -380,6 +417,7 @@ int main(void)
 		cmocka_unit_test(legs__when_the_client_is_unknown__then_no_leg),
 		cmocka_unit_test(legs__when_only_the_syn_ack_was_seen__then_attributed),
 		cmocka_unit_test(stat__when_samples_come__then_last_min_and_ewma_of_an_eighth),
+		cmocka_unit_test(legs__when_there_are_many_samples__then_min_ewma_and_count_of_each),
 		cmocka_unit_test(works__when_given_together__then_the_same_as_one_by_one),
 	};
 

@@ -196,14 +196,14 @@ static void open__when_a_flow_begins_with_a_syn__then_as_any_segment(void **cont
 		struct made made;
 		tcp_rig_start(&any, &tcp_settings[i / ROWS(steps)]);
 		opened = any;
-		memset(&opened.tcp, 0xff, sizeof(opened.tcp)); /* what was there before */
-		memset(&any.tcp, 0xff, sizeof(any.tcp));
+		opened.tcp = tcp_flow_used(1);
 		tcp_packet(&any, &steps[i % ROWS(steps)], &made);
 		tcp_feed_packet(&any, &made.packet);
-		flow_init(&opened.tcp.flow, &made.packet);
-		tcp_open(&opened.tcp, &made.packet);
-		flow_update(&opened.tcp.flow, &made.packet);
-		assert_memory_equal(&opened.tcp, &any.tcp, sizeof(any.tcp));
+		flow_init(&opened.tcp->flow, &made.packet);
+		tcp_open(opened.tcp, &made.packet);
+		flow_update(&opened.tcp->flow, &made.packet);
+		assert_memory_equal(opened.tcp, any.tcp, sizeof(*any.tcp));
+		assert_memory_equal(tcp_cold(opened.tcp), tcp_cold(any.tcp), offsetof(struct tcp_cold, spill));
 	}
 }
 

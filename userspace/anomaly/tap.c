@@ -94,9 +94,11 @@ static bool is_for_many(const struct anomaly_event *event)
 /* Which side is the server's: 0: A. Where no SYN was seen, the lower port is. */
 static unsigned tcp_server(const struct tcp_flow *tcp, const struct flow_key *key)
 {
-	if (tcp->client == CLIENT_UNKNOWN)
+	uint8_t client = tcp_cold(tcp)->client;
+
+	if (client == CLIENT_UNKNOWN)
 		return key->b_port < key->a_port;
-	return tcp->client == CLIENT_A_TO_B;
+	return client == CLIENT_A_TO_B;
 }
 
 /* From client to server, whoever sent this packet. */
@@ -106,7 +108,8 @@ static __attribute__((noinline)) void note_path(
 	struct anomaly_event event = event_of(packet, order);
 	const struct flow_key *key = &packet->key;
 	unsigned server = tcp_server(tcp, key);
-	uint64_t bytes = tcp->flow.bytes[0] + tcp->flow.bytes[1];
+	struct tcp_cold *cold = tcp_cold(tcp);
+	uint64_t bytes = flow_bytes(&tcp->flow, 0) + flow_bytes(&tcp->flow, 1);
 
 	memcpy(event.src, server ? key->a_ip : key->b_ip, sizeof(event.src));
 	memcpy(event.dst, server ? key->b_ip : key->a_ip, sizeof(event.dst));
@@ -115,10 +118,10 @@ static __attribute__((noinline)) void note_path(
 	event.bits = (uint16_t)bits;
 	event.packets = packets;
 	event.bytes = bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
-	event.first_ns = tcp->flow.first_ns;
-	event.rtt_ticks = tcp->leg[server].samples ? tcp->leg[server].ewma : 0;
-	event.retransmissions = (uint16_t)(tcp->retransmissions - tcp->retransmissions_told);
-	tcp->retransmissions_told = (uint16_t)tcp->retransmissions;
+	event.first_ns = cold->flow.first_ns;
+	event.rtt_ticks = tcp->flow.leg_samples[server] ? tcp_leg(tcp, server)->ewma : 0;
+	event.retransmissions = (uint16_t)(cold->retransmissions - cold->retransmissions_told);
+	cold->retransmissions_told = (uint16_t)cold->retransmissions;
 	tap_push(tap, &event);
 }
 

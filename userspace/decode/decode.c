@@ -57,6 +57,7 @@ static void packet_build(const struct walk *walk, const struct ip_view *ip, stru
 		packet->flags |= key_asks(&packet->key, packet->dir) | (ip->proto == PROTO_TCP ? PACKET_SEGMENT : 0);
 	packet->hash = flow_key_hash(&walk->decoder->options.seed, &packet->key);
 	packet->addresses = packet->key.ip_version == 4 ? flow_key_addresses_v4(&packet->key) : packet->hash;
+	packet->tail = flow_key_tail(&packet->key) ^ (packet->key.tunnel ? FLOW_TAIL_TUNNEL : 0);
 	packet->tcp_flags = ip->tcp_flags;
 	packet->l3_len = ip->l3_len;
 	packet->payload_len = ip->payload_len;

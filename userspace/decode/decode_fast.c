@@ -160,6 +160,7 @@ static inline __attribute__((always_inline)) bool ipv4_fast(
 	uint64_t tail = tail_fast(&ip, swap ? ports_back : ports_there, 4);
 
 	packet->dir = swap;
+	packet->tail = tail;
 	packet->addresses = back < there ? back : there;
 	key_put_v4(&packet->key, packet->addresses);
 	store_u64(&packet->key.a_port, tail);
@@ -192,7 +193,8 @@ static inline __attribute__((always_inline)) bool ipv6_fast(
 	packet->dir = swap;
 	memcpy(packet->key.a_ip, l3 + 8 + 16 * swap, 16);
 	memcpy(packet->key.b_ip, l3 + 24 - 16 * swap, 16);
-	store_u64(&packet->key.a_port, tail_fast(&ip, swap ? ports_back : ports_there, 6));
+	packet->tail = tail_fast(&ip, swap ? ports_back : ports_there, 6);
+	store_u64(&packet->key.a_port, packet->tail);
 	packet->addresses = packet->hash = flow_key_hash(&decoder->options.seed, &packet->key);
 	return true;
 }

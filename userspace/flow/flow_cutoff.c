@@ -1,6 +1,7 @@
 #include "flow_cutoff.h"
 
 #include "flow_record.h"
+#include "flow_update.h"
 
 #include "poison.h"
 
@@ -31,14 +32,6 @@ void flow_cutoff_refresh(const struct cutoff *cutoff, struct flow *flow)
 		flow_move_on(flow, &counts);
 }
 
-static void add64(uint32_t *low, uint8_t *carry, uint64_t n)
-{
-	uint64_t sum = ((uint64_t)*carry << 32 | *low) + n;
-
-	*low = (uint32_t)sum;
-	*carry = (uint8_t)(sum >> 32);
-}
-
 uint64_t flow_cutoff_take(const struct cutoff *cutoff, struct flow_ways *ways, struct flow *flow)
 {
 	struct cutoff_counts counts;
@@ -51,9 +44,7 @@ uint64_t flow_cutoff_take(const struct cutoff *cutoff, struct flow_ways *ways, s
 			continue;
 		if (ways)
 			flow_ways_cut_off(ways, flow, dir, counts.last_ns[dir]);
-		add64(&flow->packets[dir], &flow->packets_carry[dir], counts.packets[dir]);
-		add64(&flow->overhead[dir], &flow->overhead_carry[dir], counts.bytes[dir] - counts.l3_bytes[dir]);
-		flow->bytes[dir] += counts.bytes[dir];
+		flow_add(flow, dir, counts.packets[dir], counts.bytes[dir], counts.bytes[dir] - counts.l3_bytes[dir]);
 	}
 	return counts.packets[0] + counts.packets[1];
 }

@@ -1,29 +1,43 @@
 #include "flow_identity.h"
 
+#include <string.h>
+
 #include "clear.h"
 #include "poison.h"
 
-#define TCP_PROTO 6
+bool flow_is_really(const struct flow *flow, const struct packet *packet)
+{
+	const struct flow_cold *cold = flow_cold(flow);
+
+	return cold->tunnel == packet->key.tunnel &&
+	       (packet->key.ip_version == 4 || (memcmp(cold->a_ip, packet->key.a_ip, sizeof(cold->a_ip)) == 0 &&
+						       memcmp(cold->b_ip, packet->key.b_ip, sizeof(cold->b_ip)) == 0));
+}
 
 void flow_init(struct flow *flow, const struct packet *packet)
 {
 	uint8_t flags = (flow->flags & FLOW_ARMED) | (packet->dir ? FLOW_FIRST_B : 0);
+	bool is_tcp = packet->key.proto == FLOW_PROTO_TCP;
+	struct flow_cold *cold = flow_cold_of(flow, is_tcp);
 
-	if (packet->key.proto == TCP_PROTO) {
+	if (is_tcp) {
 		struct tcp_flow *tcp = (struct tcp_flow *)flow;
 		clear_plainly(tcp, sizeof(*tcp));
+		clear_plainly(cold, offsetof(struct tcp_cold, spill[1])); /* what is behind it counts when it is said to */
 		tcp->state = TCP_STATE_UNKNOWN;
 	} else {
 		clear_plainly(flow, sizeof(*flow));
+		clear_plainly(cold, sizeof(*cold));
 	}
 	flow->addresses = packet->addresses;
-	flow->key_tail = packet_key_tail(packet);
-	flow->tunnel = packet->key.tunnel;
-	if (packet->key.ip_version != 4) {
-		memcpy(flow->a_ip, packet->key.a_ip, sizeof(flow->a_ip));
-		memcpy(flow->b_ip, packet->key.b_ip, sizeof(flow->b_ip));
-	}
-	flow->first_ns = flow->last_ns = packet->frame->ts_ns;
+	flow->key_tail = packet->tail;
+	flow->last_ns = packet->frame->ts_ns;
 	flow->tos = packet->tos;
 	flow->flags = flags;
+	cold->first_ns = packet->frame->ts_ns;
+	cold->tunnel = packet->key.tunnel;
+	if (packet->key.ip_version != 4) {
+		memcpy(cold->a_ip, packet->key.a_ip, sizeof(cold->a_ip));
+		memcpy(cold->b_ip, packet->key.b_ip, sizeof(cold->b_ip));
+	}
 }

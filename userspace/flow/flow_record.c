@@ -8,31 +8,41 @@
 
 void flow_live_key(const struct flow *flow, struct flow_key *key)
 {
+	const struct flow_cold *cold = flow_cold(flow);
+	uint64_t tail = flow->key_tail ^ (cold->tunnel ? FLOW_TAIL_TUNNEL : 0);
+
 	memset(key, 0, sizeof(*key));
 	if (flow_ip_version(flow) == 4) {
 		store_be32(key->a_ip + FLOW_KEY_V4_OFFSET, (uint32_t)(flow->addresses >> 32));
 		store_be32(key->b_ip + FLOW_KEY_V4_OFFSET, (uint32_t)flow->addresses);
 	} else {
-		memcpy(key->a_ip, flow->a_ip, sizeof(key->a_ip));
-		memcpy(key->b_ip, flow->b_ip, sizeof(key->b_ip));
+		memcpy(key->a_ip, cold->a_ip, sizeof(key->a_ip));
+		memcpy(key->b_ip, cold->b_ip, sizeof(key->b_ip));
 	}
-	memcpy(&key->a_port, &flow->key_tail, sizeof(flow->key_tail));
-	key->tunnel = flow->tunnel;
+	memcpy(&key->a_port, &tail, sizeof(tail));
+	key->tunnel = cold->tunnel;
+}
+
+static struct rtt_leg_stat record_leg(const struct tcp_flow *tcp, unsigned dir)
+{
+	const struct tcp_leg *leg = dir ? &tcp->leg_b : &tcp->flow.leg_a;
+
+	return (struct rtt_leg_stat){ .min = leg->min, .ewma = leg->ewma, .samples = tcp_leg_samples(tcp, dir) };
 }
 
 static void record_tcp_rtt(struct flow_record *record, const struct tcp_flow *tcp)
 {
-	const struct rtt_leg_stat *a = &tcp->leg[0], *b = &tcp->leg[1];
+	const struct rtt_leg_stat a = record_leg(tcp, 0), b = record_leg(tcp, 1);
 
 	record->rtt = (struct rtt_stat){
-		.last = tcp->rtt_last,
-		.min = !b->samples || (a->samples && a->min < b->min) ? a->min : b->min,
-		.ewma = tcp->rtt_ewma,
-		.samples = a->samples + b->samples,
+		.last = tcp->flow.rtt_last,
+		.min = !b.samples || (a.samples && a.min < b.min) ? a.min : b.min,
+		.ewma = tcp->flow.rtt_ewma,
+		.samples = a.samples + b.samples,
 	};
-	if (tcp->client != CLIENT_UNKNOWN) {
-		record->leg[RTT_TO_CLIENT] = tcp->client == CLIENT_A_TO_B ? *a : *b;
-		record->leg[RTT_TO_SERVER] = tcp->client == CLIENT_A_TO_B ? *b : *a;
+	if (record->client != CLIENT_UNKNOWN) {
+		record->leg[RTT_TO_CLIENT] = record->client == CLIENT_A_TO_B ? a : b;
+		record->leg[RTT_TO_SERVER] = record->client == CLIENT_A_TO_B ? b : a;
 	}
 }
 
@@ -45,23 +55,23 @@ void flow_record_fill(struct flow_record *record, const struct flow *flow, enum 
 	record->tos = flow->tos;
 	record->first_dir = (flow->flags & FLOW_FIRST_B) != 0;
 	record->cut_off = (flow->flags & FLOW_CUT_OFF) != 0;
-	record->first_ns = flow->first_ns;
+	record->first_ns = flow_cold(flow)->first_ns;
 	record->last_ns = flow->last_ns;
 	for (unsigned dir = 0; dir < 2; dir++) {
-		uint64_t overhead = (uint64_t)flow->overhead_carry[dir] << 32 | flow->overhead[dir];
-		record->packets[dir] = (uint64_t)flow->packets_carry[dir] << 32 | flow->packets[dir];
-		record->bytes[dir] = flow->bytes[dir];
-		record->l3_bytes[dir] = flow->bytes[dir] - overhead;
+		record->packets[dir] = flow_packets(flow, dir);
+		record->bytes[dir] = flow_bytes(flow, dir);
+		record->l3_bytes[dir] = record->bytes[dir] - flow_overhead(flow, dir);
 	}
-	if (record->key.proto != 6) {
+	if (record->key.proto != FLOW_PROTO_TCP) {
 		record->rtt = flow->rtt;
 		return;
 	}
 	const struct tcp_flow *tcp = (const struct tcp_flow *)flow;
+	const struct tcp_cold *cold = tcp_cold(tcp);
 	record->tcp_state = tcp->state;
-	record->client = tcp->client;
-	record->retransmissions = tcp->retransmissions;
-	record->out_of_order = tcp->out_of_order;
+	record->client = cold->client;
+	record->retransmissions = cold->retransmissions;
+	record->out_of_order = cold->out_of_order;
 	record_tcp_rtt(record, tcp);
 	memcpy(record->tcp_flags, flow->tcp_flags, sizeof(record->tcp_flags));
 }

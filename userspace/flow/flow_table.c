@@ -18,10 +18,6 @@
 #define BUCKET_COMFORT 6                  /* a flow goes to its second bucket only when the first holds more than this */
 #define BUCKET_LOAD    4 /* slots per bucket that max_flows fills, of 8: then hardly a flow finds both its buckets full */
 
-#define TCP_PROTO  6
-#define UDP_PROTO  17
-#define ICMP_PROTO 1
-
 /* Under memory pressure, half-open and closed flows leave after this much silence. */
 #define EXPENDABLE_NS ((uint64_t)5 * 1000 * 1000 * 1000)
 
@@ -54,23 +50,15 @@ static uint32_t buckets_for(uint32_t max_flows)
 	return max_flows / BUCKET_LOAD + 2; /* two at least: the second bucket is another one */
 }
 
-/* In huge pages, so that each slab begins with one. */
-static size_t tcp_bytes(uint32_t max_flows)
-{
-	size_t page = (size_t)2 << 20;
-
-	return (max_flows * sizeof(struct tcp_flow) + page - 1) / page * page;
-}
-
 static size_t area_bytes(uint32_t max_flows)
 {
-	return tcp_bytes(max_flows) + max_flows * sizeof(struct flow);
+	return ((size_t)slab_blocks(max_flows, true) + slab_blocks(max_flows, false)) * FLOW_BLOCK_BYTES;
 }
 
 void flow_table_sizes(uint32_t max_flows, struct flow_table_sizes *sizes)
 {
 	sizes->bucket_bytes = (uint64_t)buckets_for(max_flows) * sizeof(struct bucket);
-	sizes->slab_bytes = (uint64_t)max_flows * (sizeof(struct tcp_flow) + sizeof(struct flow));
+	sizes->slab_bytes = area_bytes(max_flows);
 	sizes->ways_bytes = (uint64_t)max_flows * 2 * sizeof(struct flow_extra);
 	sizes->timer_bytes = (uint64_t)max_flows * 2 / TIMER_CHUNK_SLOTS * 64 + TIMER_SLOTS * (64 + 8);
 }
@@ -109,8 +97,8 @@ int flow_table_create(const struct flow_table_options *options, struct flow_tabl
 		goto fail;
 	table->search =
 		(struct victim_search){ .buckets = table->buckets, .buckets_count = table->buckets_count, .area = table->area };
-	slab_place(&table->tcp, table->area, 0, table->max_flows, sizeof(struct tcp_flow));
-	slab_place(&table->other, table->area, tcp_bytes(table->max_flows), table->max_flows, sizeof(struct flow));
+	slab_place(&table->tcp, table->area, 0, table->max_flows, true);
+	slab_place(&table->other, table->area, table->tcp.blocks, table->max_flows, false);
 	if (options->ways) {
 		err = flow_ways_create(options->ways, table->max_flows, table->tcp.start, table->other.start, &table->ways);
 		if (err)
@@ -190,20 +178,19 @@ void flow_table_prefetch(const struct flow_table *table, const struct packet *co
 
 /*
  * The lines that this packet will touch. TCP or not is hard to predict, so that is no branch: what is not wanted asks for the
- * first line once more. An empty segment is an ACK, and most of those bring an RTT sample.
+ * first line once more.
  *
  * always_inline is not for speed: gcc takes a function that only prefetches for one without effects, and drops calls to it.
  */
 static inline __attribute__((always_inline)) void flow_prefetch(const void *flow, const struct packet *packet)
 {
 	const uint8_t *line = flow;
-	size_t tcp = packet->flags / PACKET_SEGMENT & 1, empty = packet->payload_len == 0;
+	size_t tcp = packet->flags / PACKET_SEGMENT & 1;
 
 	__builtin_prefetch(line, 1);
 	__builtin_prefetch(line + tcp * offsetof(struct tcp_flow, half), 1);
-	__builtin_prefetch(line + (tcp & empty) * offsetof(struct tcp_flow, rtt_last), 1);
-	if (__builtin_expect(packet->key.ip_version != 4, 0))
-		__builtin_prefetch(line + offsetof(struct flow, a_ip), 1);
+	if (__builtin_expect(!packet_is_plain_key(packet), 0))
+		__builtin_prefetch(flow_cold_of(flow, packet->key.proto == FLOW_PROTO_TCP));
 }
 
 void flow_table_match(const struct flow_table *table, const struct packet *const *packets, unsigned n, struct flow **flows)
@@ -366,8 +353,8 @@ static inline void flow_table_link(struct flow_table *table, struct bucket *firs
 
 static inline struct flow *flow_table_insert(struct flow_table *table, struct bucket *first, const struct packet *packet)
 {
-	bool tcp = packet->key.proto == TCP_PROTO; /* each slab has entries for max_flows */
-	uint32_t slot = tcp ? slab_take(&table->tcp, sizeof(struct tcp_flow)) : slab_take(&table->other, sizeof(struct flow));
+	bool tcp = packet->key.proto == FLOW_PROTO_TCP; /* each slab has room for max_flows */
+	uint32_t slot = tcp ? slab_take(&table->tcp, true) : slab_take(&table->other, false);
 	struct flow *flow = flow_at(table, slot);
 
 	flow_table_link(table, first, slot, packet->hash);
@@ -443,10 +430,8 @@ void flow_table_expire(struct flow_table *table, uint64_t now_ns)
 	if (!table->timers)
 		return;
 	while ((n = timers_next(table->timers, now_ns, slots)) != 0) {
-		for (unsigned i = 0; i < n; i++) {
+		for (unsigned i = 0; i < n; i++)
 			__builtin_prefetch(flow_at(table, slots[i]), 1);
-			__builtin_prefetch((uint8_t *)flow_at(table, slots[i]) + 64, 1);
-		}
 		unsigned over = 0;
 		for (unsigned i = 0; i < n; i++) {
 			struct flow *flow = flow_at(table, slots[i]);
@@ -475,8 +460,8 @@ void flow_table_expire(struct flow_table *table, uint64_t now_ns)
 
 static void slab_drain(struct flow_table *table, struct slab *slab, uint64_t now_ns)
 {
-	for (uint32_t i = 0; i < slab->fresh; i++) {
-		struct flow *flow = (struct flow *)(slab->start + i * slab->entry_bytes);
+	for (uint32_t slot = slab->first; slot != slab->fresh; slot = slab_next(slab, slot)) {
+		struct flow *flow = (struct flow *)slab_at(slab, slot);
 		if (!flow->key_tail)
 			continue;
 		flow_cutoff_refresh(table->cutoff, flow);

@@ -70,22 +70,16 @@ static uint64_t add_saturated(uint64_t x, uint64_t y)
 	return __builtin_add_overflow(x, y, &sum) ? UINT64_MAX : sum;
 }
 
-static uint64_t flow_bytes(const struct flow *flow, unsigned dir, bool l3)
-{
-	uint64_t overhead = (uint64_t)flow->overhead_carry[dir] << 32 | flow->overhead[dir];
-
-	return flow->bytes[dir] - (l3 ? overhead : 0);
-}
-
 void flow_ways_begin(const struct flow *flow, struct flow_extra *extra, const struct packet *packet)
 {
 	const struct frame *frame = packet->frame;
 	unsigned dir = packet->dir;
 
 	extra->first_ns[dir] = extra->last_ns[dir] = frame->ts_ns;
-	extra->base_bytes[dir] = flow_bytes(flow, dir, false);
-	extra->base_l3[dir] = flow_bytes(flow, dir, true);
+	extra->base_bytes[dir] = flow_bytes(flow, dir);
+	extra->base_l3[dir] = extra->base_bytes[dir] - flow_overhead(flow, dir);
 	extra->tcp_flags[dir] = 0;
+	extra->marks[dir] |= WAY_BEGUN;
 	if (extra->pieces[dir]++)
 		return;
 	extra->way_flags[dir] = 0;
@@ -94,8 +88,8 @@ void flow_ways_begin(const struct flow *flow, struct flow_extra *extra, const st
 	extra->tos[dir] = packet->tos;
 	extra->vlan[dir] = packet->vlan;
 	extra->icmp[dir] = (uint16_t)(packet->icmp_type << 8 | packet->icmp_code);
-	extra->has_mac[dir] = frame->link == LINK_ETHERNET;
-	if (extra->has_mac[dir]) {
+	extra->marks[dir] = WAY_BEGUN | (frame->link == LINK_ETHERNET ? WAY_MAC : 0);
+	if (extra->marks[dir] & WAY_MAC) {
 		memcpy(extra->mac[dir][0], frame->data + 6, 6);
 		memcpy(extra->mac[dir][1], frame->data, 6);
 	}
@@ -124,7 +118,7 @@ static void way_fill(struct flow_way *way, const struct flow_ways *ways, const s
 	way->input = ways->options.input;
 	way->pieces = extra->pieces[dir];
 	way->initiator = record->first_dir == dir;
-	way->has_mac = extra->has_mac[dir];
+	way->has_mac = (extra->marks[dir] & WAY_MAC) != 0;
 	memcpy(way->src_mac, extra->mac[dir][0], 6);
 	memcpy(way->dst_mac, extra->mac[dir][1], 6);
 	if (record->key.proto != TCP_PROTO) {
@@ -139,9 +133,9 @@ static void way_fill(struct flow_way *way, const struct flow_ways *ways, const s
 static void piece_end(struct flow_ways *ways, const struct flow *flow, struct flow_extra *extra, const struct flow_record *record,
 	unsigned dir, unsigned end, uint64_t end_ns)
 {
-	uint64_t packets = flow_ways_packets(flow, dir) - extra->base_packets[dir];
-	uint64_t bytes = flow_bytes(flow, dir, false) - extra->base_bytes[dir];
-	uint64_t l3_bytes = flow_bytes(flow, dir, true) - extra->base_l3[dir];
+	uint64_t packets = flow_packets(flow, dir) - extra->base_packets[dir];
+	uint64_t all_bytes = flow_bytes(flow, dir), bytes = all_bytes - extra->base_bytes[dir];
+	uint64_t l3_bytes = all_bytes - flow_overhead(flow, dir) - extra->base_l3[dir];
 
 	if (ways->options.on_pieces) {
 		if (ways->pieces_count == FLOW_WAYS_BATCH)
@@ -163,6 +157,7 @@ static void piece_end(struct flow_ways *ways, const struct flow *flow, struct fl
 	extra->way_bytes[dir] += bytes;
 	extra->way_l3[dir] += l3_bytes;
 	extra->base_packets[dir] += packets;
+	extra->marks[dir] &= (uint8_t)~WAY_BEGUN;
 }
 
 static void way_end(struct flow_ways *ways, const struct flow *flow, struct flow_extra *extra, const struct flow_record *record,
@@ -207,7 +202,7 @@ void flow_ways_cut_off(struct flow_ways *ways, const struct flow *flow, unsigned
 		const struct frame frame = { .ts_ns = last_ns, .link = LINK_RAW };
 		const struct packet packet = { .frame = &frame, .dir = (uint8_t)dir, .vlan = FLOW_VLAN_NONE };
 		flow_ways_begin(flow, extra, &packet);
-		extra->base_packets[dir] = flow_ways_packets(flow, dir);
+		extra->base_packets[dir] = flow_packets(flow, dir);
 	}
 	if (last_ns > extra->last_ns[dir])
 		extra->last_ns[dir] = last_ns;

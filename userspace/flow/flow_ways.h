@@ -44,29 +44,31 @@ int flow_ways_create(const struct flow_ways_options *options, uint32_t entries, 
 void flow_ways_populate(struct flow_ways *ways, size_t bytes_max);
 void flow_ways_destroy(struct flow_ways *ways); /* accepts NULL */
 
+/* The flow's number in its slab, of whose blocks each has `per_block`. */
+static inline size_t flow_number(const uint8_t *area, const void *flow, size_t per_block, size_t bytes)
+{
+	size_t at = (size_t)((const uint8_t *)flow - area);
+
+	return at / FLOW_BLOCK_BYTES * per_block + at % FLOW_BLOCK_BYTES / bytes;
+}
+
 static inline struct flow_extra *flow_ways_extra(const struct flow_ways *ways, const void *flow, bool tcp)
 {
 	if (tcp)
-		return &ways->tcp[(size_t)((const uint8_t *)flow - ways->tcp_area) / sizeof(struct tcp_flow)];
-	return &ways->other[(size_t)((const uint8_t *)flow - ways->other_area) / sizeof(struct flow)];
-}
-
-static inline uint64_t flow_ways_packets(const struct flow *flow, unsigned dir)
-{
-	return (uint64_t)flow->packets_carry[dir] << 32 | flow->packets[dir];
+		return &ways->tcp[flow_number(ways->tcp_area, flow, FLOW_BLOCK_TCP, sizeof(struct tcp_flow))];
+	return &ways->other[flow_number(ways->other_area, flow, FLOW_BLOCK_OTHERS, sizeof(struct flow))];
 }
 
 /* Asks for the lines that flow_ways_over() and flow_ways_add() will touch. flows: those of flow_table_match(). */
 void flow_ways_prefetch(const struct flow_ways *ways, const struct packet *const *packets, unsigned n, struct flow *const *flows);
 
 /* The packet ends the piece, or the direction, that is at hand: call flow_ways_cut() before it is added. */
-static inline bool flow_ways_over(
-	const struct flow_ways *ways, const struct flow *flow, const struct flow_extra *extra, const struct packet *packet)
+static inline bool flow_ways_over(const struct flow_ways *ways, const struct flow_extra *extra, const struct packet *packet)
 {
 	uint64_t ts_ns = packet->frame->ts_ns;
 	unsigned dir = packet->dir;
 
-	if (flow_ways_packets(flow, dir) == extra->base_packets[dir] || ts_ns <= extra->last_ns[dir])
+	if (!(extra->marks[dir] & WAY_BEGUN) || ts_ns <= extra->last_ns[dir])
 		return false;
 	return ts_ns - extra->last_ns[dir] > ways->options.idle_ns || ts_ns - extra->first_ns[dir] > ways->options.active_ns;
 }
@@ -82,7 +84,7 @@ static inline void flow_ways_add(const struct flow *flow, struct flow_extra *ext
 	uint64_t ts_ns = packet->frame->ts_ns;
 	unsigned dir = packet->dir;
 
-	if (__builtin_expect(flow_ways_packets(flow, dir) == extra->base_packets[dir], 0))
+	if (__builtin_expect(!(extra->marks[dir] & WAY_BEGUN), 0))
 		flow_ways_begin(flow, extra, packet);
 	extra->tcp_flags[dir] |= packet->tcp_flags;
 	if (__builtin_expect(ts_ns >= extra->last_ns[dir], 1))

@@ -253,7 +253,7 @@ static inline void core_count_way(struct core *core, const struct flow *flow, co
 {
 	struct flow_extra *extra = flow_ways_extra(core->ways, flow, packet->key.proto == TCP_PROTO);
 
-	if (__builtin_expect(flow_ways_over(core->ways, flow, extra, packet), 0))
+	if (__builtin_expect(flow_ways_over(core->ways, extra, packet), 0))
 		core_cut(core, flow, extra, packet);
 	flow_ways_add(flow, extra, packet);
 }

@@ -108,8 +108,8 @@ void lanes_sizes(const struct config *config, unsigned lanes, struct lanes_sizes
 		.anomaly_bytes =
 			config->anomalies ? anomaly_bytes(config, lanes, config->interfaces_count > 0 || config->listen) : 0,
 		.ways_bytes = has_ways(config) ? table.ways_bytes * lanes : 0,
-		.tcp_flow_bytes = sizeof(struct tcp_flow),
-		.other_flow_bytes = sizeof(struct flow),
+		.tcp_flow_bytes = sizeof(struct tcp_flow) + sizeof(struct tcp_cold),
+		.other_flow_bytes = sizeof(struct flow) + sizeof(struct flow_cold),
 	};
 }
 

@@ -42,14 +42,6 @@ static inline void rtt_add(struct rtt_stat *stat, uint32_t ticks)
 	stat->samples++;
 }
 
-static inline void rtt_leg_add(struct rtt_leg_stat *stat, uint32_t ticks)
-{
-	stat->ewma = stat->samples ? rtt_ewma(stat->ewma, ticks) : ticks;
-	if (!stat->samples || ticks < stat->min)
-		stat->min = ticks;
-	stat->samples++;
-}
-
 /* What besides TCP can give an RTT. */
 enum rtt_app { RTT_APP_NONE, RTT_APP_DNS, RTT_APP_ICMP_ECHO, RTT_APP_QUIC };
 

@@ -23,7 +23,7 @@ static inline void tcp_state_update(struct tcp_flow *tcp, const struct packet *p
 		if (tcp->state >= TCP_STATE_ESTABLISHED || !(flags & TCP_ACK))
 			return;
 		/* The SYN-ACK was sent by the side that the client is not. */
-		unsigned client = tcp->client == CLIENT_B_TO_A;
+		unsigned client = tcp_cold(tcp)->client == CLIENT_B_TO_A;
 		if (packet->payload_len || (tcp->state == TCP_STATE_SYN_ACK && dir == client))
 			tcp->state = TCP_STATE_ESTABLISHED;
 		return;
@@ -36,8 +36,9 @@ static inline void tcp_state_update(struct tcp_flow *tcp, const struct packet *p
 	}
 	if (flags & TCP_SYN) {
 		bool answer = (flags & TCP_ACK) != 0;
-		if (tcp->client == CLIENT_UNKNOWN)
-			tcp->client = dir == answer ? CLIENT_A_TO_B : CLIENT_B_TO_A;
+		struct tcp_cold *cold = tcp_cold(tcp);
+		if (cold->client == CLIENT_UNKNOWN)
+			cold->client = dir == answer ? CLIENT_A_TO_B : CLIENT_B_TO_A;
 		if (tcp->state == TCP_STATE_UNKNOWN || (answer && tcp->state == TCP_STATE_SYN_SENT))
 			tcp->state = answer ? TCP_STATE_SYN_ACK : TCP_STATE_SYN_SENT;
 		return;
@@ -51,9 +52,10 @@ static inline void tcp_state_update(struct tcp_flow *tcp, const struct packet *p
 /* A SYN with a number that is not that of the connection we know, of which the SYN itself may have been missed. */
 static bool tcp_is_restart(const struct tcp_flow *tcp, const struct packet *packet)
 {
-	uint32_t first_seq = tcp->first_seq[packet->dir];
-
-	return packet->tcp_flags & TCP_SYN && packet->tcp_seq != first_seq && packet->tcp_seq + 1 != first_seq;
+	if (!(packet->tcp_flags & TCP_SYN))
+		return false;
+	uint32_t first_seq = tcp_cold(tcp)->first_seq[packet->dir];
+	return packet->tcp_seq != first_seq && packet->tcp_seq + 1 != first_seq;
 }
 
 bool tcp_is_reuse(const struct tcp_flow *tcp, const struct packet *packet)
@@ -71,25 +73,31 @@ static inline void tcp_rtt_sample(
 	struct tcp_flow *tcp, const struct packet *packet, uint32_t ticks, enum rtt_source source, struct rtt_results *results)
 {
 	/* What was measured is the path to the side that sent the ACK. */
-	struct rtt_leg_stat *leg = &tcp->leg[packet->dir];
-	bool first = tcp->leg[0].samples + tcp->leg[1].samples == 0;
+	struct tcp_leg *leg = tcp_leg(tcp, packet->dir);
+	uint8_t *samples = &tcp->flow.leg_samples[packet->dir];
+	bool first = !(tcp->flow.leg_samples[0] | tcp->flow.leg_samples[1]);
 
-	tcp->rtt_last = ticks;
-	tcp->rtt_ewma = first ? ticks : rtt_ewma(tcp->rtt_ewma, ticks);
-	rtt_leg_add(leg, ticks);
+	tcp->flow.rtt_last = ticks;
+	tcp->flow.rtt_ewma = first ? ticks : rtt_ewma(tcp->flow.rtt_ewma, ticks);
+	leg->ewma = *samples ? rtt_ewma(leg->ewma, ticks) : ticks;
+	leg->min = !*samples || ticks < leg->min ? ticks : leg->min;
+	if (__builtin_expect(++*samples == 0, 0)) {
+		*samples = TCP_LEG_CARRY;
+		tcp_cold(tcp)->leg_samples_carry[packet->dir]++;
+	}
 	rtt_result(results, packet, ticks, source);
 }
 
 /* The ACK ends exactly at waiting segment i. False: it had waited too long. */
 static bool tcp_rtt_exact(struct tcp_flow *tcp, const struct packet *packet, unsigned i, uint32_t tick, struct rtt_results *results)
 {
-	uint32_t ticks = tick - tcp_samples_group(tcp, i)->sent_tick[i & 3];
+	uint32_t ticks = tick - tcp_sample(tcp, i).sent_tick;
 	bool handshake = packet->tcp_flags & TCP_SYN || tcp->state == TCP_STATE_SYN_ACK;
 
 	if (ticks > RTT_MAX_TICKS)
 		return false;
 	if (handshake)
-		tcp->handshake_ticks += ticks;
+		tcp_cold(tcp)->handshake_ticks += ticks;
 	tcp_rtt_sample(tcp, packet, ticks, handshake ? RTT_HANDSHAKE : RTT_SEQ_ACK, results);
 	return true;
 }
@@ -105,13 +113,10 @@ static inline bool tcp_ack_samples(struct tcp_flow *tcp, const struct packet *pa
 {
 	unsigned waiting = tcp->sample_used[!packet->dir], covered, exact;
 
-	tcp_samples_compare(&tcp->sample_hot, packet->tcp_ack, &covered, &exact);
-	if (__builtin_expect(waiting > 15, 0)) {
-		unsigned spill_covered, spill_exact;
-		tcp_samples_compare(&tcp->sample_spill, packet->tcp_ack, &spill_covered, &spill_exact);
-		covered |= spill_covered << 4;
-		exact |= spill_exact << 4;
-	}
+	if (__builtin_expect(waiting > TCP_SAMPLES_HOT_BITS, 0))
+		tcp_samples_compare_all(tcp, packet->tcp_ack, &covered, &exact);
+	else
+		tcp_samples_compare(tcp, packet->tcp_ack, &covered, &exact);
 	exact &= waiting;
 	tcp->sample_used[!packet->dir] = (uint8_t)(waiting & ~covered);
 	return exact && tcp_rtt_exact(tcp, packet, (unsigned)__builtin_ctz(exact), tick, results);
@@ -125,7 +130,7 @@ static void tcp_half_start(struct tcp_flow *tcp, const struct packet *packet, ui
 	unsigned dir = packet->dir;
 
 	tcp->bits |= (uint8_t)(TCPF_SEEN << dir);
-	tcp->first_seq[dir] = packet->tcp_seq;
+	tcp_cold(tcp)->first_seq[dir] = packet->tcp_seq;
 	tcp->half[dir].next_seq = seq_end;
 	tcp->half[dir].advance_tick = tick;
 	tcp_holes_start(tcp, dir, packet->tcp_seq, (packet->tcp_flags & TCP_SYN) != 0);
@@ -225,18 +230,19 @@ static __attribute__((noinline)) void tcp_update_any(struct tcp_flow *tcp, const
 
 void tcp_open(struct tcp_flow *tcp, const struct packet *packet)
 {
+	struct tcp_cold *cold = tcp_cold(tcp);
 	unsigned dir = packet->dir;
 	uint32_t tick = rtt_tick(packet->frame->ts_ns), seq_end = packet->tcp_seq + packet->payload_len + 1;
 
 	tcp->flow.tcp_flags[dir] = packet->tcp_flags;
-	tcp->client = dir ? CLIENT_B_TO_A : CLIENT_A_TO_B;
+	cold->client = dir ? CLIENT_B_TO_A : CLIENT_A_TO_B;
 	tcp->state = TCP_STATE_SYN_SENT;
 	tcp->bits = (uint8_t)(TCPF_SEEN << dir);
-	tcp->first_seq[dir] = packet->tcp_seq;
+	cold->first_seq[dir] = packet->tcp_seq;
 	tcp->half[dir].next_seq = seq_end;
 	tcp->half[dir].advance_tick = tick;
-	tcp->sample_hot.seq_end[0] = seq_end;
-	tcp->sample_hot.sent_tick[0] = tick;
+	tcp->seq_end[0] = seq_end;
+	tcp->sent_tick[0] = tick;
 	tcp->sample_used[dir] = 1;
 }
 
@@ -262,7 +268,7 @@ struct tcp_answer {
 
 /* state, bits and sample_used, as one number: established, both directions seen, and nothing else going on. */
 #define TCP_PLAIN_STATUS (TCP_STATE_ESTABLISHED | (TCPF_SEEN * 3) << 8)
-#define TCP_PLAIN_MASK   0xf0f0ffffu /* no sample in the spill line */
+#define TCP_PLAIN_MASK   0xf8f8ffffu /* all samples are in the line at hand */
 _Static_assert(offsetof(struct tcp_flow, bits) == offsetof(struct tcp_flow, state) + 1, "one number");
 _Static_assert(offsetof(struct tcp_flow, sample_used) == offsetof(struct tcp_flow, state) + 2, "one number");
 
@@ -286,14 +292,14 @@ static inline bool tcp_update_plain(const struct tcp_work *work, struct tcp_answ
 		return false;
 	/* sample_used, the sender's in the lower half. */
 	unsigned used = rotate16((uint16_t)(status >> 16), 8 * dir);
-	tcp_samples_compare(&tcp->sample_hot, ack, &covered, &exact);
+	tcp_samples_compare(tcp, ack, &covered, &exact);
 	exact &= used >> 8;
 	used &= ~(covered << 8);
 	unsigned slot = (unsigned)__builtin_ctz(~(used | used >> 8));
-	if (__builtin_expect(slot > 3 || ((half->ack ^ ack) | length) == 0, 0))
+	if (__builtin_expect(slot >= TCP_SAMPLES_HOT || ((half->ack ^ ack) | length) == 0, 0))
 		return false; /* no room, or a duplicate ACK */
 
-	uint32_t has_data = length != 0, ticks = tick - tcp->sample_hot.sent_tick[__builtin_ctz(exact | 8)];
+	uint32_t has_data = length != 0, ticks = tick - tcp->sent_tick[__builtin_ctz(exact | 4)];
 	*answer = (struct tcp_answer){ work, ticks };
 	*answered = (exact != 0) & (ticks <= RTT_MAX_TICKS);
 	uint32_t seq_end = half->next_seq + length;
@@ -301,8 +307,8 @@ static inline bool tcp_update_plain(const struct tcp_work *work, struct tcp_answ
 	half->ack = ack;
 	half->advance_tick += (tick - half->advance_tick) & -has_data;
 	tcp->window[dir] = packet->tcp_window;
-	tcp->sample_hot.seq_end[slot] = seq_end;
-	tcp->sample_hot.sent_tick[slot] = tick;
+	tcp->seq_end[slot] = seq_end;
+	tcp->sent_tick[slot] = tick;
 	used = rotate16((uint16_t)(used | has_data << slot), 8 * dir);
 	memcpy(tcp->sample_used, &used, sizeof(tcp->sample_used));
 	tcp->flow.tcp_flags[dir] |= packet->tcp_flags;

@@ -1,5 +1,7 @@
 #include "tcp_loss.h"
 
+#include <string.h>
+
 #include "counters.h"
 #include "rtt.h"
 #include "tcp_samples.h"
@@ -24,8 +26,10 @@ static bool hole_is_open(const struct tcp_hole *hole)
 
 void tcp_holes_start(struct tcp_flow *tcp, unsigned dir, uint32_t seq, bool syn)
 {
-	for (unsigned i = 0; i < TCP_HOLES; i++)
-		tcp->hole[dir][i] = (struct tcp_hole){ 0, 0 };
+	struct tcp_cold *cold = tcp_cold(tcp);
+
+	for (unsigned i = 0; tcp->flow.flags & FLOW_HOLES && i < TCP_HOLES; i++)
+		cold->hole[dir][i] = (struct tcp_hole){ 0, 0 };
 	if (!syn)
 		tcp_hole_open(tcp, dir, seq - UNSEEN_PAST, seq);
 }
@@ -33,23 +37,28 @@ void tcp_holes_start(struct tcp_flow *tcp, unsigned dir, uint32_t seq, bool syn)
 /* Forgets holes that were opened more than one or two GiB of this direction's traffic ago. */
 static void tcp_holes_age(struct tcp_flow *tcp, unsigned dir)
 {
-	uint8_t epoch = (uint8_t)(tcp->flow.bytes[dir] >> HOLE_EPOCH_SHIFT);
+	struct tcp_cold *cold = tcp_cold(tcp);
+	uint8_t epoch = (uint8_t)(flow_bytes(&tcp->flow, dir) >> HOLE_EPOCH_SHIFT);
 
-	if ((uint8_t)(epoch - tcp->hole_epoch[dir]) < 2)
+	if ((uint8_t)(epoch - cold->hole_epoch[dir]) < 2)
 		return;
 	for (unsigned i = 0; i < TCP_HOLES; i++)
-		tcp->hole[dir][i] = (struct tcp_hole){ 0, 0 };
-	tcp->hole_epoch[dir] = epoch;
+		cold->hole[dir][i] = (struct tcp_hole){ 0, 0 };
+	cold->hole_epoch[dir] = epoch;
 }
 
 void tcp_hole_open(struct tcp_flow *tcp, unsigned dir, uint32_t start, uint32_t end)
 {
-	struct tcp_hole *lowest = &tcp->hole[dir][0];
+	struct tcp_cold *cold = tcp_cold(tcp);
+	struct tcp_hole *lowest = &cold->hole[dir][0];
 
+	if (!(tcp->flow.flags & FLOW_HOLES)) {
+		tcp->flow.flags |= FLOW_HOLES;
+		memset(cold->hole, 0, sizeof(cold->hole));
+	}
 	tcp_holes_age(tcp, dir);
-
 	for (unsigned i = 0; i < TCP_HOLES; i++) {
-		struct tcp_hole *hole = &tcp->hole[dir][i];
+		struct tcp_hole *hole = &cold->hole[dir][i];
 		if (!hole_is_open(hole)) {
 			lowest = hole;
 			break;
@@ -63,11 +72,14 @@ void tcp_hole_open(struct tcp_flow *tcp, unsigned dir, uint32_t start, uint32_t 
 /* Cuts [seq, seq_end) out of the holes. True if all of it lay in one hole: never seen before. */
 static bool tcp_hole_fill(struct tcp_flow *tcp, unsigned dir, uint32_t seq, uint32_t seq_end)
 {
+	struct tcp_cold *cold = tcp_cold(tcp);
 	bool unseen = false;
 
+	if (!(tcp->flow.flags & FLOW_HOLES))
+		return false;
 	tcp_holes_age(tcp, dir);
 	for (unsigned i = 0; i < TCP_HOLES; i++) {
-		struct tcp_hole *hole = &tcp->hole[dir][i];
+		struct tcp_hole *hole = &cold->hole[dir][i];
 		if (!hole_is_open(hole) || !seq_before(hole->start, seq_end) || !seq_before(seq, hole->end))
 			continue;
 		bool from_start = !seq_before(hole->start, seq), to_end = !seq_before(seq_end, hole->end);
@@ -97,7 +109,7 @@ void tcp_ack_again(struct tcp_flow *tcp, const struct packet *packet)
 	if (packet->tcp_window == 0 || packet->tcp_window != tcp->window[dir] || packet->tcp_seq != tcp->half[dir].next_seq ||
 		packet->tcp_flags & TCP_RST)
 		return;
-	tcp->dup_ack_ms = (uint16_t)(packet->frame->ts_ns / 1000000);
+	tcp_cold(tcp)->dup_ack_ms = (uint16_t)(packet->frame->ts_ns / 1000000);
 	if (tcp->flow.dup_acks[dir] < UINT8_MAX)
 		tcp->flow.dup_acks[dir]++;
 }
@@ -107,7 +119,7 @@ static bool tcp_is_fast_retransmission(const struct tcp_flow *tcp, const struct 
 	unsigned peer = !packet->dir;
 
 	return tcp->flow.dup_acks[peer] >= 2 && tcp->half[peer].ack == packet->tcp_seq &&
-	       (uint16_t)(packet->frame->ts_ns / 1000000 - tcp->dup_ack_ms) < FAST_RETRANSMIT_MS;
+	       (uint16_t)(packet->frame->ts_ns / 1000000 - tcp_cold(tcp)->dup_ack_ms) < FAST_RETRANSMIT_MS;
 }
 
 /* --- old segments ---------------------------------------------------------------------------------------------------- */
@@ -120,7 +132,7 @@ static void tcp_samples_void(struct tcp_flow *tcp, unsigned dir, uint32_t seq, s
 {
 	for (unsigned bits = tcp->sample_used[dir]; bits; bits &= bits - 1) {
 		unsigned i = (unsigned)__builtin_ctz(bits);
-		if (!seq_before(seq, tcp_samples_group(tcp, i)->seq_end[i & 3]))
+		if (!seq_before(seq, tcp_sample(tcp, i).seq_end))
 			continue;
 		tcp->sample_used[dir] &= (uint8_t) ~(1u << i);
 		counter_add(&results->ledger->rtt_ambiguous, 1);
@@ -146,15 +158,16 @@ void tcp_segment_old(
 	tcp_samples_void(tcp, dir, seq, results);
 	bool unseen = tcp_hole_fill(tcp, dir, seq, seq_end);
 	bool acknowledged = tcp->half[!dir].ack && !seq_before(tcp->half[!dir].ack, seq_end);
-	uint32_t threshold = tcp->handshake_ticks ? tcp->handshake_ticks : REORDER_DEFAULT_TICKS;
+	struct tcp_cold *cold = tcp_cold(tcp);
+	uint32_t threshold = cold->handshake_ticks ? cold->handshake_ticks : REORDER_DEFAULT_TICKS;
 	bool soon = tick - half->advance_tick < threshold;
 	/* Where only an empty segment told of bytes behind this one's, none of them came early: nothing is out of order. */
 	bool early = seq_end != half->next_seq;
 
 	if (unseen && early && !acknowledged && soon && !tcp_is_fast_retransmission(tcp, packet))
-		tcp->out_of_order++;
+		cold->out_of_order++;
 	else if (!probe)
-		tcp->retransmissions++;
+		cold->retransmissions++;
 	if (seq_before(half->next_seq, seq_end)) {
 		half->next_seq = seq_end;
 		half->advance_tick = tick;

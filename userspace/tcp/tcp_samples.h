@@ -1,6 +1,6 @@
 /*
- * The segments of a TCP flow that wait for their ACK: a set of eight, shared by both directions. The first four are in the line
- * that every segment touches; most flows never need more.
+ * The segments of a TCP flow that wait for their ACK: a set of eight, shared by both directions. The first three are in the
+ * line that every segment touches; most flows never need more.
  *
  * The oldest stay and newer ones find no room: so with any window some segment of each round trip is timed, which a queue that
  * drops its oldest would not do once the window is longer than the queue.
@@ -22,31 +22,51 @@ static inline bool seq_before(uint32_t a, uint32_t b)
 	return (int32_t)(a - b) < 0;
 }
 
-static inline struct tcp_samples *tcp_samples_group(struct tcp_flow *tcp, unsigned i)
+static inline struct tcp_sample tcp_sample(const struct tcp_flow *tcp, unsigned i)
 {
-	return i < 4 ? &tcp->sample_hot : &tcp->sample_spill;
+	if (i < TCP_SAMPLES_HOT)
+		return (struct tcp_sample){ tcp->seq_end[i], tcp->sent_tick[i] };
+	return tcp_cold(tcp)->spill[i - TCP_SAMPLES_HOT];
 }
 
-/* Which of the four an acknowledgement number covers, and at which it ends: four bits each. */
-static inline void tcp_samples_compare(const struct tcp_samples *samples, uint32_t ack, unsigned *covered, unsigned *exact)
+/* Which of the first three an acknowledgement number covers, and at which it ends: a bit each. Bit 3 may be anything. */
+static inline void tcp_samples_compare(const struct tcp_flow *tcp, uint32_t ack, unsigned *covered, unsigned *exact)
 {
 #ifdef __SSE2__
-	__m128i ends = _mm_loadu_si128((const __m128i *)samples->seq_end);
+	_Static_assert(offsetof(struct tcp_flow, sent_tick) >= offsetof(struct tcp_flow, seq_end) + 12, "a fourth number is read");
+	__m128i ends = _mm_loadu_si128((const __m128i *)(const void *)tcp->seq_end);
 	__m128i beyond = _mm_sub_epi32(_mm_set1_epi32((int)ack), ends);
 	*covered = ~(unsigned)_mm_movemask_ps(_mm_castsi128_ps(beyond)) & 15;
 	*exact = (unsigned)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(beyond, _mm_setzero_si128())));
 #else
 	*covered = *exact = 0;
-	for (unsigned i = 0; i < 4; i++) {
-		*covered |= (unsigned)!seq_before(ack, samples->seq_end[i]) << i;
-		*exact |= (unsigned)(ack == samples->seq_end[i]) << i;
+	for (unsigned i = 0; i < TCP_SAMPLES_HOT; i++) {
+		*covered |= (unsigned)!seq_before(ack, tcp->seq_end[i]) << i;
+		*exact |= (unsigned)(ack == tcp->seq_end[i]) << i;
 	}
 #endif
 }
 
+#define TCP_SAMPLES_HOT_BITS ((1u << TCP_SAMPLES_HOT) - 1)
+
+/* The same of all eight. */
+static inline void tcp_samples_compare_all(const struct tcp_flow *tcp, uint32_t ack, unsigned *covered, unsigned *exact)
+{
+	const struct tcp_cold *cold = tcp_cold(tcp);
+
+	tcp_samples_compare(tcp, ack, covered, exact);
+	*covered &= TCP_SAMPLES_HOT_BITS;
+	*exact &= TCP_SAMPLES_HOT_BITS;
+	for (unsigned i = TCP_SAMPLES_HOT; i < TCP_SAMPLES; i++) {
+		uint32_t seq_end = cold->spill[i - TCP_SAMPLES_HOT].seq_end;
+		*covered |= (unsigned)!seq_before(ack, seq_end) << i;
+		*exact |= (unsigned)(ack == seq_end) << i;
+	}
+}
+
 /*
- * Adds a segment if `wanted`, without a branch on that. False: it was wanted, and there was no room. Slot 0..3 is written in
- * any case: a slot that is not marked as used holds nothing.
+ * Adds a segment if `wanted`, without a branch on that. False: it was wanted, and there was no room. A free place is written in
+ * any case: one that is not marked as used holds nothing.
  */
 static inline bool tcp_sample_put(struct tcp_flow *tcp, unsigned dir, uint32_t seq_end, uint32_t tick, bool wanted)
 {
@@ -54,9 +74,12 @@ static inline bool tcp_sample_put(struct tcp_flow *tcp, unsigned dir, uint32_t s
 
 	if (__builtin_expect(i >= TCP_SAMPLES, 0))
 		return !wanted;
-	struct tcp_samples *group = tcp_samples_group(tcp, i);
-	group->seq_end[i & 3] = seq_end;
-	group->sent_tick[i & 3] = tick;
+	if (__builtin_expect(i < TCP_SAMPLES_HOT, 1)) {
+		tcp->seq_end[i] = seq_end;
+		tcp->sent_tick[i] = tick;
+	} else {
+		tcp_cold(tcp)->spill[i - TCP_SAMPLES_HOT] = (struct tcp_sample){ seq_end, tick };
+	}
 	tcp->sample_used[dir] |= (uint8_t)((unsigned)wanted << i);
 	return true;
 }

@@ -36,6 +36,7 @@ static bool tcp_timestamp_find(const struct packet *packet, uint32_t *value, uin
 
 void tcp_timestamp_sent(struct tcp_flow *tcp, const struct packet *packet, uint32_t tick)
 {
+	struct tcp_cold *cold = tcp_cold(tcp);
 	unsigned dir = packet->dir;
 	uint32_t value, echo;
 
@@ -43,28 +44,28 @@ void tcp_timestamp_sent(struct tcp_flow *tcp, const struct packet *packet, uint3
 		return;
 	if (!(tcp->bits & TCPF_TS_FLOOR << dir)) {
 		tcp->bits |= (uint8_t)(TCPF_TS_FLOOR << dir);
-		tcp->flow.ts_value[dir] = value;
-	} else if ((int32_t)(value - tcp->flow.ts_value[dir]) > 0 && !packet->payload_len) {
-		tcp->flow.ts_value[dir] =
-			value; /* an empty segment is not answered: it may not be the first to carry a timed value */
-	} else if ((int32_t)(value - tcp->flow.ts_value[dir]) > 0) {
+		cold->ts_value[dir] = value;
+	} else if ((int32_t)(value - cold->ts_value[dir]) > 0 && !packet->payload_len) {
+		cold->ts_value[dir] = value; /* an empty segment is not answered: it may not be the first to carry a timed value */
+	} else if ((int32_t)(value - cold->ts_value[dir]) > 0) {
 		tcp->bits = (uint8_t)((tcp->bits & ~(TCPF_TS_FLOOR << dir)) | TCPF_TS_TIMED << dir);
-		tcp->flow.ts_value[dir] = value;
-		tcp->flow.ts_tick[dir] = tick;
+		cold->ts_value[dir] = value;
+		cold->ts_tick[dir] = tick;
 	}
 }
 
 bool tcp_timestamp_echoed(struct tcp_flow *tcp, const struct packet *packet, uint32_t tick, uint32_t *ticks)
 {
+	struct tcp_cold *cold = tcp_cold(tcp);
 	unsigned sender = !packet->dir;
 	uint32_t value, echo;
 
 	if (!tcp_timestamp_find(packet, &value, &echo))
 		return false;
-	int32_t ahead = (int32_t)(echo - tcp->flow.ts_value[sender]);
+	int32_t ahead = (int32_t)(echo - cold->ts_value[sender]);
 	if (ahead < 0)
 		return false;
 	tcp->bits &= (uint8_t) ~(TCPF_TS_TIMED << sender);
-	*ticks = tick - tcp->flow.ts_tick[sender];
+	*ticks = tick - cold->ts_tick[sender];
 	return ahead == 0 && *ticks <= RTT_MAX_TICKS;
 }
