@@ -70,6 +70,11 @@ void arena_populate(void *area, size_t bytes)
 		bytes_at[at] = 0;
 }
 
+bool arena_touch(void *part, size_t bytes)
+{
+	return madvise(part, bytes, MADV_POPULATE_WRITE) == 0;
+}
+
 void arena_clear(void *area, size_t bytes)
 {
 	if (back_all || madvise(area, arena_round(bytes), MADV_DONTNEED) < 0)

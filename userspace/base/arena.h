@@ -21,6 +21,9 @@ void *arena_map(size_t bytes);
 /* Live: backs the first `bytes` of an area with memory now, for clearing a huge page takes a millisecond, in which a thousand packets
  * come. Where memory is short it does less; packets that touch the rest wait for it then. */
 void arena_populate(void *area, size_t bytes);
+/* The same for a part of an area that another thread may be writing to: its data stays. False: the kernel cannot (before Linux 5.14), or
+ * memory is short. */
+bool arena_touch(void *part, size_t bytes);
 /* Zeroes it, by giving its memory back until it is touched again, unless all is to stay backed. `bytes`: as it was mapped. */
 void arena_clear(void *area, size_t bytes);
 void arena_unmap(void *area, size_t bytes); /* accepts NULL */

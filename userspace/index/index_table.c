@@ -8,6 +8,8 @@
 
 /* One value is written in one piece: 2^20 packets are 56 MiB of it. */
 #define FLOW_ITEMS_MAX (1u << 20)
+#define TOUCH_BYTES    ((size_t)2 << 20)  /* a huge page */
+#define TOUCH_AHEAD    ((size_t)16 << 20) /* what adding takes in 10 ms */
 
 /* --- memory ---------------------------------------------------------------------------------------------------------- */
 
@@ -51,9 +53,31 @@ static inline uint32_t cell_take(struct index_table *table)
 
 	if (cell != CELL_NONE)
 		table->free = table->cells[cell].next_free;
-	else if (table->cells_used < table->cells_count)
-		cell = table->cells_used++;
+	else if (table->cells_used < table->cells_count) {
+		cell = table->cells_used;
+		__atomic_store_n(&table->cells_used, cell + 1, __ATOMIC_RELAXED);
+	}
 	return cell;
+}
+
+void index_touch_slots(const struct index_table *table)
+{
+	arena_touch(table->slots, ((size_t)table->slots_mask + 1) * sizeof(*table->slots));
+}
+
+/* As much as is used, once more, for few flows need little. */
+bool index_touch_cells(const struct index_table *table, size_t *done)
+{
+	size_t used = (size_t)__atomic_load_n(&table->cells_used, __ATOMIC_RELAXED) * CELL_BYTES;
+	size_t ahead = used < TOUCH_AHEAD ? used : TOUCH_AHEAD, all = (size_t)table->cells_count * CELL_BYTES;
+
+	*done = *done > used ? *done : used & ~(TOUCH_BYTES - 1);
+	if (arena_backs_all() || *done >= used + ahead || *done + TOUCH_BYTES > all)
+		return false;
+	if (!arena_touch((uint8_t *)table->cells + *done, TOUCH_BYTES))
+		return false;
+	*done += TOUCH_BYTES;
+	return true;
 }
 
 /* --- adding ---------------------------------------------------------------------------------------------------------- */

@@ -37,6 +37,11 @@ unsigned index_table_add(struct index_table *table, const struct index_entry *en
 uint64_t index_table_now_ms(const struct index_table *table); /* the latest time of all entries */
 
 uint32_t index_table_flows(const struct index_table *table);
+/* By another thread while entries are added: touches memory of the table that will be needed, so that both threads wait for the kernel
+ * to clear pages (or, in a virtual machine, for its host to find some). index_touch_slots(): all that flows are found by, of many.
+ * index_touch_cells(): a huge page of what comes next; *done are the bytes so far. False: that is enough for now. */
+void index_touch_slots(const struct index_table *table);
+bool index_touch_cells(const struct index_table *table, size_t *done);
 /* When there is time: touches some of the memory that a round of all flows needs for sorting. False: there is none left to touch. */
 bool index_table_prepare(struct index_table *table);
 

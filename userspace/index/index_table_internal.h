@@ -54,10 +54,10 @@ struct round_key {
 struct index_table {
 	struct index_table_options options;
 	union cell *cells;
-	uint32_t cells_count, cells_used;
-	uint32_t free;       /* list */
-	uint32_t flows;      /* in the table */
-	uint32_t first_flow; /* list of them */
+	uint32_t cells_count, cells_used; /* cells_used: index_touch_cells() looks at it, too */
+	uint32_t free;                    /* list */
+	uint32_t flows;                   /* in the table */
+	uint32_t first_flow;              /* list of them */
 	struct slot *slots;
 	uint32_t slots_mask;
 	uint64_t now_ms;

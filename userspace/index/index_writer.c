@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "index_info.h"
 #include "index_runs.h"
@@ -17,6 +19,9 @@
 
 /* Live: how often flows that are over are written, in packet time. What is lost with a killed process is not much older. */
 #define ROUND_MS 60000
+
+#define LARGE_BYTES (64 << 20) /* of a capture: as many as flows of a full table are found by, and those are touched as a whole */
+#define NAP_US      500
 
 struct index_writer {
 	struct index_writer_options options;
@@ -30,6 +35,8 @@ struct index_writer {
 	bool opening;            /* the opener makes the store: store_wait() */
 	int open_error;          /* the opener's */
 	atomic_bool opened;      /* the store is there, or open_error; written by the opener */
+	atomic_bool needed;      /* the opener is to end */
+	bool large;              /* the capture: it needs much of the table */
 	struct index_runs *runs; /* NULL: none */
 	bool described;          /* its directory is ours, and has the description */
 	bool ending;             /* nothing more comes */
@@ -60,12 +67,25 @@ int index_writer_create(const struct index_writer_options *options, struct index
 
 /* --- the database ---------------------------------------------------------------------------------------------------- */
 
+static void store_make(struct index_writer *writer)
+{
+	writer->open_error = index_store_create(writer->path, writer->options.live, &writer->store);
+	atomic_store(&writer->opened, true);
+}
+
+/* Until the store is needed this thread touches memory ahead of the one that adds. */
 static void *opener_run(void *argument)
 {
 	struct index_writer *writer = argument;
+	size_t touched = 0;
 
-	writer->open_error = index_store_create(writer->path, writer->options.live, &writer->store);
-	atomic_store(&writer->opened, true);
+	if (writer->large)
+		index_touch_slots(writer->table);
+	store_make(writer);
+	while (!atomic_load(&writer->needed)) {
+		if (!index_touch_cells(writer->table, &touched))
+			usleep(NAP_US);
+	}
 	return NULL;
 }
 
@@ -83,13 +103,14 @@ static int store_begin(struct index_writer *writer)
 	}
 	if (writer->opening)
 		return 0;
-	opener_run(writer);
+	store_make(writer);
 	return writer->open_error;
 }
 
 /* Before anything is done with the store. 0: it is there; or a negative errno, logged. */
 static int store_wait(struct index_writer *writer)
 {
+	atomic_store(&writer->needed, true);
 	if (writer->opening)
 		pthread_join(writer->opener, NULL);
 	writer->opening = false;
@@ -171,12 +192,16 @@ static void writer_round(struct index_writer *writer, bool all)
 
 int index_writer_begin(struct index_writer *writer, const char *path, const char *capture)
 {
+	struct stat status;
+
 	memset(&writer->info, 0, sizeof(writer->info));
 	writer->pending = 0;
 	writer->round_ms = 0;
 	writer->active = writer->ending = writer->described = false;
 	writer->error = writer->open_error = 0;
 	atomic_store(&writer->opened, false);
+	atomic_store(&writer->needed, false);
+	writer->large = stat(capture, &status) == 0 && status.st_size >= LARGE_BYTES;
 	free(writer->path);
 	writer->path = strdup(path);
 	if (!writer->path)
