@@ -245,6 +245,12 @@ static inline uint8_t flow_ip_version(const struct flow *flow)
 	return (uint8_t)(flow->key_tail >> 40);
 }
 
+/* FLOW_TAIL_TUNNEL is turned: VLAN ids have twelve bits, and FLOW_VLAN_NONE has ones in the two upper bits. */
+static inline bool flow_is_tunnelled(const struct flow *flow)
+{
+	return (flow->key_tail ^ flow->key_tail << 1) & FLOW_TAIL_TUNNEL;
+}
+
 static inline struct flow_cold *flow_cold(const struct flow *flow)
 {
 	return flow_cold_of(flow, flow_proto(flow) == FLOW_PROTO_TCP);

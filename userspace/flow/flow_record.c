@@ -8,19 +8,22 @@
 
 void flow_live_key(const struct flow *flow, struct flow_key *key)
 {
-	const struct flow_cold *cold = flow_cold(flow);
-	uint64_t tail = flow->key_tail ^ (cold->tunnel ? FLOW_TAIL_TUNNEL : 0);
+	uint64_t tail = flow->key_tail;
 
 	memset(key, 0, sizeof(*key));
+	if (flow_is_tunnelled(flow)) {
+		key->tunnel = flow_cold(flow)->tunnel;
+		tail ^= FLOW_TAIL_TUNNEL;
+	}
+	memcpy(&key->a_port, &tail, sizeof(tail));
 	if (flow_ip_version(flow) == 4) {
 		store_be32(key->a_ip + FLOW_KEY_V4_OFFSET, (uint32_t)(flow->addresses >> 32));
 		store_be32(key->b_ip + FLOW_KEY_V4_OFFSET, (uint32_t)flow->addresses);
 	} else {
+		const struct flow_cold *cold = flow_cold(flow);
 		memcpy(key->a_ip, cold->a_ip, sizeof(key->a_ip));
 		memcpy(key->b_ip, cold->b_ip, sizeof(key->b_ip));
 	}
-	memcpy(&key->a_port, &tail, sizeof(tail));
-	key->tunnel = cold->tunnel;
 }
 
 static struct rtt_leg_stat record_leg(const struct tcp_flow *tcp, unsigned dir)

@@ -442,15 +442,17 @@ void flow_table_expire(struct flow_table *table, uint64_t now_ns)
 			if (table->cutoff && now_ns > flow->last_ns && now_ns - flow->last_ns > patience_ns)
 				flow_cutoff_refresh(table->cutoff, flow);
 			if (now_ns > flow->last_ns && now_ns - flow->last_ns > patience_ns) {
-				hashes[over] = flow_hash(table, flow);
-				ends_ns[over] = flow_deadline_ns(flow, patience_ns);
-				__builtin_prefetch(&table->buckets[hash_first(table, hashes[over])], 1);
 				flow_record_prefetch(flow);
+				ends_ns[over] = flow_deadline_ns(flow, patience_ns);
 				slots[over++] = slots[i];
 			} else {
 				flow->flags |= FLOW_ARMED;
 				timers_insert(table->timers, slots[i], flow_deadline_ns(flow, patience_ns));
 			}
+		}
+		for (unsigned i = 0; i < over; i++) {
+			hashes[i] = flow_hash(table, flow_at(table, slots[i]));
+			__builtin_prefetch(&table->buckets[hash_first(table, hashes[i])], 1);
 		}
 		for (unsigned i = 0; i < over; i++)
 			flow_table_end(table, slots[i], hashes[i], FLOW_END_TIMEOUT, ends_ns[i]);
