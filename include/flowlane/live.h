@@ -176,23 +176,24 @@ struct other_block {
 };
 _Static_assert(sizeof(struct other_block) == FLOW_BLOCK_BYTES, "16,384 flows");
 
+/* Of a flow of either kind, without a branch: which of the two a packet is, is hard to predict. */
+static inline struct flow_cold *flow_cold_of(const void *flow, bool tcp)
+{
+	uintptr_t within = (uintptr_t)flow % FLOW_BLOCK_BYTES, block = (uintptr_t)flow - within;
+	uintptr_t of_tcp = offsetof(struct tcp_block, cold) + within / sizeof(struct tcp_flow) * sizeof(struct tcp_cold);
+	uintptr_t of_other = offsetof(struct other_block, cold) + within;
+
+	return (struct flow_cold *)(block + of_other + ((of_tcp - of_other) & -(uintptr_t)tcp));
+}
+
 static inline struct tcp_cold *tcp_cold(const struct tcp_flow *tcp)
 {
-	uintptr_t within = (uintptr_t)tcp % FLOW_BLOCK_BYTES;
-	struct tcp_block *block = (struct tcp_block *)((uintptr_t)tcp - within);
-
-	return &block->cold[within / sizeof(struct tcp_flow)];
+	return (struct tcp_cold *)flow_cold_of(tcp, true);
 }
 
 static inline struct flow_cold *other_cold(const struct flow *flow)
 {
-	return (struct flow_cold *)((uintptr_t)flow + offsetof(struct other_block, cold));
-}
-
-/* The same for a flow of either kind. */
-static inline struct flow_cold *flow_cold_of(const void *flow, bool tcp)
-{
-	return tcp ? &tcp_cold(flow)->flow : other_cold(flow);
+	return flow_cold_of(flow, false);
 }
 
 /*

@@ -5,15 +5,6 @@
 #include "clear.h"
 #include "poison.h"
 
-bool flow_is_really(const struct flow *flow, const struct packet *packet)
-{
-	const struct flow_cold *cold = flow_cold(flow);
-
-	return cold->tunnel == packet->key.tunnel &&
-	       (packet->key.ip_version == 4 || (memcmp(cold->a_ip, packet->key.a_ip, sizeof(cold->a_ip)) == 0 &&
-						       memcmp(cold->b_ip, packet->key.b_ip, sizeof(cold->b_ip)) == 0));
-}
-
 void flow_init(struct flow *flow, const struct packet *packet)
 {
 	uint8_t flags = (flow->flags & FLOW_ARMED) | (packet->dir ? FLOW_FIRST_B : 0);

@@ -3,6 +3,7 @@
 #define FLOWLANE_FLOW_IDENTITY_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "flowlane/live.h"
 #include "flowlane/packet.h"
@@ -13,8 +14,19 @@ static inline bool packet_is_plain_key(const struct packet *packet)
 	return !((packet->key.ip_version ^ 4) | packet->key.tunnel);
 }
 
-/* Both parts of IPv6 addresses, and the tunnel: what the first line cannot tell. */
-bool flow_is_really(const struct flow *flow, const struct packet *packet);
+/* What the first line cannot tell: the addresses of IPv6, and the tunnel. */
+static inline bool flow_is_really(const struct flow *flow, const struct packet *packet)
+{
+	const struct flow_cold *cold =
+		flow_cold_of(flow, packet->key.proto == FLOW_PROTO_TCP); /* its own: the tails are the same */
+	uint64_t mine[4], its[4];
+
+	_Static_assert(offsetof(struct flow_cold, b_ip) == 16 && offsetof(struct flow_key, b_ip) == 16, "32 bytes in one go");
+	memcpy(mine, cold, sizeof(mine));
+	memcpy(its, &packet->key, sizeof(its));
+	uint64_t differ = (mine[0] ^ its[0]) | (mine[1] ^ its[1]) | (mine[2] ^ its[2]) | (mine[3] ^ its[3]);
+	return !((differ & -(uint64_t)(packet->key.ip_version != 4)) | (cold->tunnel ^ packet->key.tunnel));
+}
 
 static inline bool flow_is(const struct flow *flow, const struct packet *packet)
 {
