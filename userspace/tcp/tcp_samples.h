@@ -29,15 +29,23 @@ static inline struct tcp_sample tcp_sample(const struct tcp_flow *tcp, unsigned 
 	return tcp_cold(tcp)->spill[i - TCP_SAMPLES_HOT];
 }
 
-/* Which of the first three an acknowledgement number covers, and at which it ends: a bit each. Bit 3 may be anything. */
+#ifdef __SSE2__
+/* Which of four numbers an acknowledgement number covers, and which it is: a bit each. */
+static inline void tcp_compare4(__m128i ends, uint32_t ack, unsigned *covered, unsigned *exact)
+{
+	__m128i beyond = _mm_sub_epi32(_mm_set1_epi32((int)ack), ends);
+
+	*covered = ~(unsigned)_mm_movemask_ps(_mm_castsi128_ps(beyond)) & 15;
+	*exact = (unsigned)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(beyond, _mm_setzero_si128())));
+}
+#endif
+
+/* Which of the first three samples an acknowledgement number covers, and at which it ends: a bit each. Bit 3 may be anything. */
 static inline void tcp_samples_compare(const struct tcp_flow *tcp, uint32_t ack, unsigned *covered, unsigned *exact)
 {
 #ifdef __SSE2__
 	_Static_assert(offsetof(struct tcp_flow, sent_tick) >= offsetof(struct tcp_flow, seq_end) + 12, "a fourth number is read");
-	__m128i ends = _mm_loadu_si128((const __m128i *)(const void *)tcp->seq_end);
-	__m128i beyond = _mm_sub_epi32(_mm_set1_epi32((int)ack), ends);
-	*covered = ~(unsigned)_mm_movemask_ps(_mm_castsi128_ps(beyond)) & 15;
-	*exact = (unsigned)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(beyond, _mm_setzero_si128())));
+	tcp_compare4(_mm_loadu_si128((const __m128i *)(const void *)tcp->seq_end), ack, covered, exact);
 #else
 	*covered = *exact = 0;
 	for (unsigned i = 0; i < TCP_SAMPLES_HOT; i++) {
@@ -52,13 +60,23 @@ static inline void tcp_samples_compare(const struct tcp_flow *tcp, uint32_t ack,
 /* The same of all eight. */
 static inline void tcp_samples_compare_all(const struct tcp_flow *tcp, uint32_t ack, unsigned *covered, unsigned *exact)
 {
-	const struct tcp_cold *cold = tcp_cold(tcp);
+	const struct tcp_sample *spill = tcp_cold(tcp)->spill;
+	unsigned i = TCP_SAMPLES_HOT;
 
 	tcp_samples_compare(tcp, ack, covered, exact);
 	*covered &= TCP_SAMPLES_HOT_BITS;
 	*exact &= TCP_SAMPLES_HOT_BITS;
-	for (unsigned i = TCP_SAMPLES_HOT; i < TCP_SAMPLES; i++) {
-		uint32_t seq_end = cold->spill[i - TCP_SAMPLES_HOT].seq_end;
+#ifdef __SSE2__
+	unsigned spill_covered, spill_exact;
+	__m128 first = _mm_loadu_ps((const float *)(const void *)&spill[0]),
+	       second = _mm_loadu_ps((const float *)(const void *)&spill[2]);
+	tcp_compare4(_mm_castps_si128(_mm_shuffle_ps(first, second, _MM_SHUFFLE(2, 0, 2, 0))), ack, &spill_covered, &spill_exact);
+	*covered |= spill_covered << i;
+	*exact |= spill_exact << i;
+	i += 4;
+#endif
+	for (; i < TCP_SAMPLES; i++) {
+		uint32_t seq_end = spill[i - TCP_SAMPLES_HOT].seq_end;
 		*covered |= (unsigned)!seq_before(ack, seq_end) << i;
 		*exact |= (unsigned)(ack == seq_end) << i;
 	}
