@@ -133,6 +133,39 @@ static void memory__when_touched_ahead__then_not_much_and_nothing_is_lost(void *
 	index_table_destroy(table);
 }
 
+/* Frames of more different lengths than a small table keeps: a round makes room for others. */
+static void shapes__when_too_many__then_a_round_makes_room(void **context)
+{
+	(void)context;
+	enum { PACKETS = 5000, FLOWS = 10 };
+	struct index_table *table = table_make(1 * MIB, 60000, 300000);
+	struct index_round_flow flow;
+	unsigned next = 0, rounds = 0;
+
+	while (next < PACKETS) {
+		unsigned first = next;
+		for (; next < PACKETS; next++) {
+			struct index_entry entry = entry_of(next % FLOWS, next + 1, 1000);
+			entry.item.length = 60 + next;
+			if (index_table_add(table, &entry, 1) == 0)
+				break;
+		}
+		assert_true(next > first);
+		int64_t flows = index_round_begin(table, true);
+		assert_int_equal(flows, FLOWS);
+		for (unsigned i = 0; i < FLOWS; i++) {
+			struct index_packet *packets = packets_of(table, i, &flow);
+			for (unsigned k = 0; k < flow.record.packets; k++)
+				assert_int_equal(packets[k].length, 59 + packets[k].number);
+			free(packets);
+		}
+		index_round_end(table);
+		rounds++;
+	}
+	assert_true(rounds > 1);
+	index_table_destroy(table);
+}
+
 /* A key that differs from others in one byte, anywhere: also where all before and 16 bytes of difference are the same. */
 static struct index_entry entry_at(unsigned byte, uint8_t value, uint8_t other)
 {
@@ -347,6 +380,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flows__when_many_in_turn__then_each_has_its_packets_and_keys_ascend),
 		cmocka_unit_test(memory__when_touched_ahead__then_not_much_and_nothing_is_lost),
+		cmocka_unit_test(shapes__when_too_many__then_a_round_makes_room),
 		cmocka_unit_test(keys__when_alike_but_for_a_byte__then_ascend),
 		cmocka_unit_test(keys__when_alike_but_for_the_last_bytes__then_ascend),
 		cmocka_unit_test(rounds__when_prepared__then_as_without),

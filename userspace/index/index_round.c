@@ -21,7 +21,7 @@ static inline void gather_take(struct gather *gather, uint32_t cell)
 {
 	const struct index_table *table = gather->table;
 
-	if (gather->all || piece_over(table, &table->cells[cell].flow, table->now_ms)) {
+	if (gather->all || piece_over(table, flow_at(table, cell), table->now_ms)) {
 		gather->to->cell = cell;
 		gather->to += gather->step;
 	}
@@ -56,7 +56,7 @@ static void round_gather(struct index_table *table, bool all)
 		low.end = slots;
 		gather_run(&low);
 	} else {
-		for (uint32_t cell = table->first_flow; cell != CELL_NONE; cell = table->cells[cell].flow.next_flow)
+		for (uint32_t cell = table->first_flow; cell != CELL_NONE; cell = flow_at(table, cell)->next_flow)
 			gather_take(&low, cell);
 	}
 	size_t low_count = (size_t)(low.to - table->round), high_count = (size_t)(end - 1 - high.to);
@@ -103,7 +103,7 @@ int64_t index_round_begin(struct index_table *table, bool all)
 	round_gather(table, all);
 	table->round_packets = all ? table->packets : 0;
 	for (uint64_t i = 0; !all && i < table->round_count; i++)
-		table->round_packets += table->cells[table->round[i].cell].flow.packets;
+		table->round_packets += flow_at(table, table->round[i].cell)->packets;
 	index_sort(table, table->round_count);
 	return (int64_t)table->round_count;
 }
@@ -117,20 +117,20 @@ uint64_t index_round_packets(const struct index_table *table)
  * be left out: a function that only prefetches has no effect that a compiler knows of. */
 static inline __attribute__((always_inline)) void next_prefetch(const struct index_table *table, const struct flow_cell *flow)
 {
-	if (flow->packets > 1 + CELL_ITEMS)
+	if (flow->packets > FLOW_ITEMS + CELL_ITEMS)
 		cell_prefetch(table, table->cells[flow->head].items.next);
-	if (flow->packets > 1 + 2 * CELL_ITEMS)
+	if (flow->packets > FLOW_ITEMS + 2 * CELL_ITEMS)
 		cell_prefetch(table, flow->tail);
 }
 
 void index_round_flow(const struct index_table *table, uint64_t i, struct index_round_flow *flow)
 {
-	const struct flow_cell *cell = &table->cells[table->round[i].cell].flow;
+	const struct flow_cell *cell = flow_at(table, table->round[i].cell);
 
 	if (i + AHEAD < table->round_count) {
-		cell_prefetch(table, table->round[i + AHEAD].cell);
-		cell_prefetch(table, table->cells[table->round[i + AHEAD / 2].cell].flow.head);
-		next_prefetch(table, &table->cells[table->round[i + AHEAD / 4].cell].flow);
+		flow_prefetch(table, table->round[i + AHEAD].cell);
+		cell_prefetch(table, flow_at(table, table->round[i + AHEAD / 2].cell)->head);
+		next_prefetch(table, flow_at(table, table->round[i + AHEAD / 4].cell));
 	}
 	flow->key = &cell->key;
 	flow->cell = table->round[i].cell;
@@ -145,24 +145,34 @@ void index_round_flow(const struct index_table *table, uint64_t i, struct index_
 
 void index_round_walk(const struct index_table *table, const struct index_round_flow *flow, struct index_round_walk *walk)
 {
-	*walk = (struct index_round_walk){ .table = table, .left = flow->record.packets, .cell = flow->cell, .first = true };
+	walk->table = table;
+	walk->left = flow->record.packets;
+	walk->cell = flow->cell;
+	walk->first = true;
 }
 
 const struct index_item *index_round_walk_next(struct index_round_walk *walk, unsigned *n)
 {
-	const union cell *cell = &walk->table->cells[walk->cell];
-	bool first = walk->first;
+	const struct index_table *table = walk->table;
+	const struct small_item *items;
+	unsigned most = walk->first ? FLOW_ITEMS : CELL_ITEMS, now = walk->left < most ? walk->left : most;
 
-	if (walk->left == 0)
+	if (now == 0)
 		return NULL;
-	*n = first ? 1 : walk->left < CELL_ITEMS ? walk->left : CELL_ITEMS;
-	walk->left -= *n;
-	walk->first = false;
-	if (walk->left) {
-		walk->cell = first ? cell->flow.head : cell->items.next;
-		cell_prefetch(walk->table, walk->cell);
+	walk->left -= now;
+	if (walk->first) {
+		items = flow_at(table, walk->cell)->items;
+		walk->cell = flow_at(table, walk->cell)->head;
+	} else {
+		items = table->cells[walk->cell].items.items;
+		walk->cell = walk->left ? table->cells[walk->cell].items.next : CELL_NONE;
 	}
-	return first ? &cell->flow.item : cell->items.items;
+	walk->first = false;
+	cell_prefetch(table, walk->cell);
+	for (unsigned i = 0; i < now; i++)
+		item_unpack(&table->shapes, &items[i], &walk->items[i]);
+	*n = now;
+	return walk->items;
 }
 
 static inline void cell_give(struct index_table *table, uint32_t cell)
@@ -173,7 +183,7 @@ static inline void cell_give(struct index_table *table, uint32_t cell)
 
 static void flow_give(struct index_table *table, uint32_t cell)
 {
-	const struct flow_cell *flow = &table->cells[cell].flow;
+	const struct flow_cell *flow = flow_at(table, cell);
 	uint32_t at = flow->head, last = flow->tail;
 
 	while (at != CELL_NONE) {
@@ -181,7 +191,8 @@ static void flow_give(struct index_table *table, uint32_t cell)
 		cell_give(table, at);
 		at = next;
 	}
-	cell_give(table, cell);
+	table->cells[cell].next_free = table->free_flows;
+	table->free_flows = cell;
 	table->flows--;
 }
 
@@ -191,7 +202,7 @@ static void slot_clear(struct index_table *table, struct slot *slot)
 	uint32_t mask = table->slots_mask, hole = (uint32_t)(slot - table->slots);
 
 	for (uint32_t at = (hole + 1) & mask; table->slots[at].cell != CELL_NONE; at = (at + 1) & mask) {
-		uint32_t home = (uint32_t)index_table_hash(&table->cells[table->slots[at].cell].flow.key) & mask;
+		uint32_t home = (uint32_t)index_table_hash(&flow_at(table, table->slots[at].cell)->key) & mask;
 		if (((at - home) & mask) >= ((at - hole) & mask)) {
 			table->slots[hole] = table->slots[at];
 			hole = at;
@@ -206,15 +217,16 @@ static void table_clear(struct index_table *table)
 	if (table->flows > table->slots_mask / 64) {
 		arena_clear(table->slots, ((size_t)table->slots_mask + 1) * sizeof(*table->slots));
 	} else {
-		for (uint32_t cell = table->first_flow; cell != CELL_NONE; cell = table->cells[cell].flow.next_flow) {
-			uint32_t at = (uint32_t)index_table_hash(&table->cells[cell].flow.key) & table->slots_mask;
+		for (uint32_t cell = table->first_flow; cell != CELL_NONE; cell = flow_at(table, cell)->next_flow) {
+			uint32_t at = (uint32_t)index_table_hash(&flow_at(table, cell)->key) & table->slots_mask;
 			while (table->slots[at].cell != cell)
 				at = (at + 1) & table->slots_mask;
 			table->slots[at].cell = CELL_NONE;
 		}
 	}
 	table->cells_used = 1; /* begin anew, in the order of memory */
-	table->free = CELL_NONE;
+	table->free = table->free_flows = CELL_NONE;
+	shapes_clear(&table->shapes);
 	table->first_flow = CELL_NONE;
 	table->flows = 0;
 	table->packets = 0;
@@ -225,12 +237,12 @@ static void flows_remove(struct index_table *table)
 	uint32_t *link = &table->first_flow;
 
 	for (uint64_t i = 0; i < table->round_count; i++) {
-		struct flow_cell *flow = &table->cells[table->round[i].cell].flow;
+		struct flow_cell *flow = flow_at(table, table->round[i].cell);
 		slot_clear(table, slot_find(table, &flow->key, index_table_hash(&flow->key)));
 		flow->packets = 0; /* the sign for below */
 	}
 	while (*link != CELL_NONE) {
-		struct flow_cell *flow = &table->cells[*link].flow;
+		struct flow_cell *flow = flow_at(table, *link);
 		if (flow->packets == 0)
 			*link = flow->next_flow;
 		else

@@ -25,7 +25,7 @@ static void windows_make(const struct sort *sort, struct round_key *keys, uint64
 	for (uint64_t i = 0; i < count; i++) {
 		if (i + STEP < count)
 			__builtin_prefetch(&sort->table->cells[keys[i + STEP].cell]);
-		const uint8_t *key = (const uint8_t *)&sort->table->cells[keys[i].cell].flow.key;
+		const uint8_t *key = (const uint8_t *)&flow_at(sort->table, keys[i].cell)->key;
 		uint64_t high = 0, low = 0;
 		for (unsigned at = from; at < from + n && at < from + WINDOW / 2; at++)
 			high = high << 8 | key[sort->at[at]];
@@ -48,8 +48,7 @@ static inline bool key_before(const struct sort *sort, const struct round_key *a
 		return a->high < b->high;
 	if (a->low != b->low || sort->bytes <= WINDOW)
 		return a->low < b->low;
-	const union cell *cells = sort->table->cells;
-	return memcmp(&cells[a->cell].flow.key, &cells[b->cell].flow.key, sizeof(struct index_key)) < 0;
+	return memcmp(&flow_at(sort->table, a->cell)->key, &flow_at(sort->table, b->cell)->key, sizeof(struct index_key)) < 0;
 }
 
 static void insertion_sort(const struct sort *sort, struct round_key *keys, uint64_t count)

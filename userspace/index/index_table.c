@@ -8,6 +8,7 @@
 
 /* One value is written in one piece: 2^20 packets are 56 MiB of it. */
 #define FLOW_ITEMS_MAX (1u << 20)
+#define SHAPE_BYTES    8                  /* per flow: a shape for four of them, and its two slots */
 #define TOUCH_BYTES    ((size_t)2 << 20)  /* a huge page */
 #define TOUCH_AHEAD    ((size_t)16 << 20) /* what adding takes in 10 ms */
 
@@ -16,21 +17,25 @@
 struct index_table *index_table_create(const struct index_table_options *options)
 {
 	struct index_table *table = calloc(1, sizeof(*table));
-	uint64_t cells = options->bytes / (CELL_BYTES + 2 * sizeof(struct slot)), slots = 1024;
+	uint64_t flows = options->bytes / (FLOW_CELLS * CELL_BYTES + 2 * sizeof(struct slot) + SHAPE_BYTES), slots = 1024,
+		 shapes = 1024;
 
 	if (!table)
 		return NULL;
-	cells = cells < 1024 ? 1024 : cells > UINT32_MAX / 2 ? UINT32_MAX / 2 : cells;
+	flows = flows < 1024 ? 1024 : flows > UINT32_MAX / 4 ? UINT32_MAX / 4 : flows;
+	uint64_t cells = FLOW_CELLS * flows;
 	/* At most half full if every flow has one packet. */
-	while (slots < cells)
+	while (slots < flows)
 		slots *= 2;
+	while (2 * shapes <= flows && shapes < SHAPES_MAX)
+		shapes *= 2;
 	table->options = *options;
 	table->cells_count = (uint32_t)cells;
 	table->slots_mask = (uint32_t)slots - 1;
 	table->cells_used = 1;
 	table->cells = arena_map(cells * CELL_BYTES);
 	table->slots = arena_map(slots * sizeof(*table->slots));
-	if (table->cells && table->slots)
+	if (shapes_create(&table->shapes, (uint32_t)shapes) && table->cells && table->slots)
 		return table;
 	index_table_destroy(table);
 	return NULL;
@@ -42,20 +47,46 @@ void index_table_destroy(struct index_table *table)
 		return;
 	arena_unmap(table->cells, (size_t)table->cells_count * CELL_BYTES);
 	arena_unmap(table->slots, ((size_t)table->slots_mask + 1) * sizeof(*table->slots));
+	shapes_destroy(&table->shapes);
 	arena_unmap(table->round, table->round_room);
 	arena_unmap(table->other, table->round_room);
 	free(table);
+}
+
+static inline uint32_t cells_take(struct index_table *table, uint32_t n)
+{
+	uint32_t cell = table->cells_used;
+
+	if (table->cells_count - cell < n)
+		return CELL_NONE;
+	__atomic_store_n(&table->cells_used, cell + n, __ATOMIC_RELAXED);
+	return cell;
+}
+
+static inline uint32_t flow_take(struct index_table *table)
+{
+	uint32_t cell = table->free_flows;
+
+	if (cell == CELL_NONE)
+		return cells_take(table, FLOW_CELLS);
+	table->free_flows = table->cells[cell].next_free;
+	return cell;
 }
 
 static inline uint32_t cell_take(struct index_table *table)
 {
 	uint32_t cell = table->free;
 
-	if (cell != CELL_NONE)
+	if (cell != CELL_NONE) {
 		table->free = table->cells[cell].next_free;
-	else if (table->cells_used < table->cells_count) {
-		cell = table->cells_used;
-		__atomic_store_n(&table->cells_used, cell + 1, __ATOMIC_RELAXED);
+		return cell;
+	}
+	cell = cells_take(table, 1);
+	/* What flows had is not only for flows. */
+	if (__builtin_expect(cell == CELL_NONE && table->free_flows != CELL_NONE, 0)) {
+		cell = flow_take(table);
+		table->free = cell + 1;
+		table->cells[cell + 1].next_free = CELL_NONE;
 	}
 	return cell;
 }
@@ -96,14 +127,16 @@ static void varying_note(struct index_table *table, const struct index_key *key)
 		table->varying[i] |= w[i] ^ table->any_key[i];
 }
 
-static bool flow_begin(struct index_table *table, struct slot *slot, uint64_t hash, const struct index_entry *entry)
+static bool flow_begin(
+	struct index_table *table, struct slot *slot, uint64_t hash, const struct index_entry *entry, const struct small_item *item)
 {
-	uint32_t cell = (uint64_t)table->flows * 2 <= table->slots_mask ? cell_take(table) : CELL_NONE;
+	uint32_t cell = (uint64_t)table->flows * 2 <= table->slots_mask ? flow_take(table) : CELL_NONE;
 
 	if (cell == CELL_NONE)
 		return false;
+	struct flow_cell *flow = flow_at(table, cell);
 	uint64_t time_ms = index_item_time_ms(&entry->item);
-	table->cells[cell].flow = (struct flow_cell){
+	*flow = (struct flow_cell){
 		.key = entry->key,
 		.octets = entry->item.length,
 		.first_ms = time_ms,
@@ -112,7 +145,7 @@ static bool flow_begin(struct index_table *table, struct slot *slot, uint64_t ha
 		.packets = 1,
 		.blocks = 1,
 		.next_flow = table->first_flow,
-		.item = entry->item,
+		.items = { *item },
 	};
 	varying_note(table, &entry->key);
 	table->first_flow = cell;
@@ -121,10 +154,11 @@ static bool flow_begin(struct index_table *table, struct slot *slot, uint64_t ha
 	return true;
 }
 
-static inline struct index_item *item_take(struct index_table *table, struct flow_cell *flow)
+static inline struct small_item *item_take(struct index_table *table, struct flow_cell *flow)
 {
-	uint32_t at = (flow->packets - 1) % CELL_ITEMS;
-
+	if (flow->packets < FLOW_ITEMS)
+		return &flow->items[flow->packets];
+	uint32_t at = (flow->packets - FLOW_ITEMS) % CELL_ITEMS;
 	if (at == 0) {
 		uint32_t cell = cell_take(table);
 		if (cell == CELL_NONE)
@@ -138,14 +172,15 @@ static inline struct index_item *item_take(struct index_table *table, struct flo
 	return &table->cells[flow->tail].items.items[at];
 }
 
-static inline bool flow_add(struct index_table *table, struct flow_cell *flow, const struct index_item *item)
+static inline bool flow_add(
+	struct index_table *table, struct flow_cell *flow, const struct index_item *item, const struct small_item *small)
 {
 	uint64_t time_ms = index_item_time_ms(item);
-	struct index_item *to = flow->packets < FLOW_ITEMS_MAX ? item_take(table, flow) : NULL;
+	struct small_item *to = flow->packets < FLOW_ITEMS_MAX ? item_take(table, flow) : NULL;
 
 	if (!to)
 		return false;
-	*to = *item;
+	*to = *small;
 	if (__builtin_expect(piece_over(table, flow, time_ms), 0)) {
 		flow->blocks++;
 		flow->piece_ms = time_ms;
@@ -162,8 +197,12 @@ static inline bool entry_add(struct index_table *table, const struct index_entry
 	struct slot *slot = slot_find(table, &entry->key, hash);
 	uint64_t time_ms = index_item_time_ms(&entry->item);
 
-	if (slot->cell == CELL_NONE ? !flow_begin(table, slot, hash, entry)
-				    : !flow_add(table, &table->cells[slot->cell].flow, &entry->item))
+	struct small_item item;
+
+	if (!item_pack(&table->shapes, &entry->item, &item))
+		return false;
+	if (slot->cell == CELL_NONE ? !flow_begin(table, slot, hash, entry, &item)
+				    : !flow_add(table, flow_at(table, slot->cell), &entry->item, &item))
 		return false;
 	table->now_ms = time_ms > table->now_ms ? time_ms : table->now_ms;
 	table->packets++;
@@ -196,10 +235,10 @@ unsigned index_table_add(struct index_table *table, const struct index_entry *en
 		if (i >= STEP && i < n + STEP) {
 			uint32_t cell = cell_guess(table, hashes[(i - STEP) % (4 * STEP)]);
 			cells[(i - STEP) % (4 * STEP)] = cell;
-			cell_prefetch(table, cell);
+			flow_prefetch(table, cell);
 		}
 		if (i >= 2 * STEP && i < n + 2 * STEP)
-			cell_prefetch(table, table->cells[cells[(i - 2 * STEP) % (4 * STEP)]].flow.tail);
+			cell_prefetch(table, flow_at(table, cells[(i - 2 * STEP) % (4 * STEP)])->tail);
 		if (i >= 3 * STEP && !entry_add(table, &entries[i - 3 * STEP], hashes[(i - 3 * STEP) % (4 * STEP)]))
 			return i - 3 * STEP;
 	}

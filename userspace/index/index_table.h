@@ -1,7 +1,7 @@
 /*
  * Gathers the packets of one-way flows in a fixed amount of memory, until they are written to the index.
  *
- *   slots (hash) ─▶ flow: key, counters, first item ─▶ four items ─▶ four items ...       cells of 128 bytes, of one pool
+ *   slots (hash) ─▶ flow: key, counters, two items ─▶ four items ─▶ four items ...       cells of 64 bytes, of one pool; a flow has two
  *
  * One owner, no lock. Everything goes by the time of the packets, in milliseconds: so the same file gives the same index.
  */
@@ -64,9 +64,10 @@ struct index_round_walk {
 	const struct index_table *table;
 	uint32_t left, cell;
 	bool first;
+	struct index_item items[INDEX_TABLE_PIECE];
 };
 void index_round_walk(const struct index_table *table, const struct index_round_flow *flow, struct index_round_walk *walk);
-/* The next piece; NULL: those were all. */
+/* The next piece, until the next call; NULL: those were all. */
 const struct index_item *index_round_walk_next(struct index_round_walk *walk, unsigned *n);
 
 #endif

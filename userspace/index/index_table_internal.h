@@ -5,11 +5,14 @@
 #include <string.h>
 
 #include "hash.h"
+#include "index_shapes.h"
 #include "index_table.h"
 
-#define CELL_BYTES 128
+#define CELL_BYTES 64 /* a cache line; a flow has two */
 #define CELL_ITEMS INDEX_TABLE_PIECE
-#define CELL_NONE  0     /* the first cell is not used */
+#define CELL_NONE  0 /* the first cell is not used */
+#define FLOW_CELLS 2
+#define FLOW_ITEMS 2     /* the first ones: many flows of a scan have no other */
 #define STEP       16    /* entries: what DRAM takes, divided by what one entry takes */
 #define BOTH_MIN   50000 /* flows: sorting them takes a thread 3 ms, and it takes 0.05 to begin another one */
 #define KEY_WORDS  (sizeof(struct index_key) / sizeof(uint64_t))
@@ -23,21 +26,19 @@ struct flow_cell {
 	uint32_t blocks; /* pieces, with the one at hand */
 	uint32_t head, tail;
 	uint32_t next_flow;
-	struct index_item item; /* the first one: most flows of a scan have no other */
+	struct small_item items[FLOW_ITEMS];
 };
-
-struct item_cell {
-	struct index_item items[CELL_ITEMS];
-	uint32_t next;
-};
+_Static_assert(sizeof(struct flow_cell) == FLOW_CELLS * CELL_BYTES, "two cache lines");
 
 union cell {
-	struct flow_cell flow;
-	struct item_cell items;
+	struct {
+		struct small_item items[CELL_ITEMS];
+		uint32_t next;
+	} items;
 	uint32_t next_free;
 	uint8_t bytes[CELL_BYTES];
 };
-_Static_assert(sizeof(union cell) == CELL_BYTES, "two cache lines");
+_Static_assert(sizeof(union cell) == CELL_BYTES, "a cache line");
 
 struct slot {
 	uint32_t tag; /* high bits of the hash */
@@ -55,11 +56,13 @@ struct index_table {
 	struct index_table_options options;
 	union cell *cells;
 	uint32_t cells_count, cells_used; /* cells_used: index_touch_cells() looks at it, too */
-	uint32_t free;                    /* list */
+	uint32_t free;                    /* list of single ones */
+	uint32_t free_flows;              /* of those of flows */
 	uint32_t flows;                   /* in the table */
 	uint32_t first_flow;              /* list of them */
 	struct slot *slots;
 	uint32_t slots_mask;
+	struct shapes shapes;
 	uint64_t now_ms;
 	uint64_t packets;            /* in the table */
 	uint64_t any_key[KEY_WORDS]; /* of one flow */
@@ -69,6 +72,11 @@ struct index_table {
 	size_t round_room, round_touched;
 	uint64_t round_count, round_packets;
 };
+
+static inline struct flow_cell *flow_at(const struct index_table *table, uint32_t cell)
+{
+	return (struct flow_cell *)(void *)&table->cells[cell];
+}
 
 static inline uint64_t index_table_hash(const struct index_key *key)
 {
@@ -96,7 +104,7 @@ static inline struct slot *slot_find(struct index_table *table, const struct ind
 
 	for (uint32_t at = (uint32_t)hash & table->slots_mask;; at = (at + 1) & table->slots_mask) {
 		struct slot *slot = &table->slots[at];
-		if (slot->cell == CELL_NONE || (slot->tag == tag && index_key_is(&table->cells[slot->cell].flow.key, key)))
+		if (slot->cell == CELL_NONE || (slot->tag == tag && index_key_is(&flow_at(table, slot->cell)->key, key)))
 			return slot;
 	}
 }
@@ -111,7 +119,12 @@ static inline bool piece_over(const struct index_table *table, const struct flow
 static inline __attribute__((always_inline)) void cell_prefetch(const struct index_table *table, uint32_t cell)
 {
 	__builtin_prefetch(&table->cells[cell]);
-	__builtin_prefetch(table->cells[cell].bytes + 64);
+}
+
+static inline __attribute__((always_inline)) void flow_prefetch(const struct index_table *table, uint32_t cell)
+{
+	__builtin_prefetch(&table->cells[cell]);
+	__builtin_prefetch(&table->cells[cell + 1]);
 }
 
 /* table->round, of `count` flows whose cells are set, in the order of their keys; it may then be what was table->other. index_sort.c */
