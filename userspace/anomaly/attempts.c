@@ -182,6 +182,11 @@ void attempts_add(struct attempts *attempts, const struct anomaly_event *event, 
 		attempts_add_new(attempts, event, now_ns);
 }
 
+void attempts_miss(struct attempts *attempts, unsigned n)
+{
+	attempts->missed += n;
+}
+
 void attempts_answer(struct attempts *attempts, uint64_t flow)
 {
 	uint32_t slot = attempts_find(attempts, flow);

@@ -49,6 +49,8 @@ bool attempts_full(const struct attempts *attempts);
 void attempts_prefetch_slot(const struct attempts *attempts, uint64_t flow);
 /* A packet that wants an answer; if it goes against one that waits, it is the answer. */
 void attempts_add(struct attempts *attempts, const struct anomaly_event *event, uint64_t now_ns);
+/* The same of n of them at once; attempts_full() is true. */
+void attempts_miss(struct attempts *attempts, unsigned n);
 void attempts_answer(struct attempts *attempts, uint64_t flow);
 void attempts_reject(struct attempts *attempts, uint64_t flow);
 /* Hands out what has failed by now. */

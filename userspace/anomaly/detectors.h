@@ -24,11 +24,17 @@ static inline uint32_t element_of(const struct engine *engine, const uint8_t ip[
 	return ip_version == 4 ? load_le32(ip + FLOW_KEY_V4_OFFSET) : (uint32_t)hash_address(engine, ip);
 }
 
-static inline struct tally_item item_syn_flood(const struct engine *engine, const struct anomaly_event *event)
+static inline uint64_t hash_syn_flood(const struct engine *engine, const struct anomaly_event *event)
 {
-	return (struct tally_item){ .key = hash_with(engine, hash_address(engine, event->dst), event->port),
-		.amount = { 1, 0 },
-		.element = { element_of(engine, event->src, event->ip_version), 0 } };
+	return hash_with(engine, hash_address(engine, event->dst), event->port);
+}
+
+/* hash: that of hash_syn_flood(). */
+static inline struct tally_item item_syn_flood(const struct engine *engine, const struct anomaly_event *event, uint64_t hash)
+{
+	return (struct tally_item){
+		.key = hash, .amount = { 1, 0 }, .element = { element_of(engine, event->src, event->ip_version), 0 }
+	};
 }
 
 /* Packets towards or from one host. */

@@ -1,4 +1,5 @@
 #include "detectors.h"
+#include "tally_front.h"
 
 #include "poison.h"
 
@@ -7,11 +8,19 @@
 
 /* What is known of a batch of events before they are worked on. */
 struct ahead {
-	struct tally_item syns[ENGINE_BATCH]; /* of those events that are SYNs */
+	uint64_t syns[ENGINE_BATCH];          /* hashes of those events that are SYNs */
 	struct tally_item udps[ENGINE_BATCH]; /* of those that are unanswered UDP packets */
-	unsigned syns_count, udps_count;
+	unsigned udps_count;
 };
 _Static_assert(ENGINE_BATCH <= TALLY_PREFETCH_MAX, "asked for in one go");
+
+/* SYNs of a batch that may go further than to the first line of their set. */
+struct syns_wanted {
+	uint64_t hashes[ENGINE_BATCH];
+	uint64_t evicted[ENGINE_BATCH];
+	uint8_t events[ENGINE_BATCH];
+	unsigned count;
+};
 
 /* The events that will look for an attempt. When all of those are in use, new ones are none. */
 static unsigned engine_attempt_bits(const struct engine *engine)
@@ -21,21 +30,49 @@ static unsigned engine_attempt_bits(const struct engine *engine)
 	return EVENT_ANSWER | EVENT_REJECT | (attempts_full(engine->attempts) ? 0 : EVENT_ATTEMPT);
 }
 
+static void engine_prefetch_syns(
+	const struct engine *engine, const struct anomaly_event *const *events, const struct syns_wanted *wanted)
+{
+	struct tally_item items[ENGINE_BATCH];
+
+	for (unsigned i = 0; i < wanted->count; i++)
+		items[i] = item_syn_flood(engine, events[wanted->events[i]], wanted->hashes[i]);
+	tally_prefetch_wanted(engine->tally[ALERT_SYN_FLOOD], items, wanted->evicted, wanted->count, engine->now_ns);
+}
+
 /* Asks for the memory of all events of a batch, in three steps: for what follows from hashes alone, for what lies behind that, and for
  * what keys lead to. */
 static void engine_prefetch(const struct engine *engine, const struct anomaly_event *const *events, unsigned n, struct ahead *ahead)
 {
-	const unsigned attempt = engine_attempt_bits(engine), path = engine->networks ? EVENT_PATH : 0;
-	unsigned all = 0;
+	static const struct tally no_syns;
+	const struct tally *tally = engine->tally[ALERT_SYN_FLOOD] ? engine->tally[ALERT_SYN_FLOOD] : &no_syns;
+	const unsigned syn = engine->tally[ALERT_SYN_FLOOD] ? EVENT_SYN : 0, path = engine->networks ? EVENT_PATH : 0;
+	const unsigned attempt = engine_attempt_bits(engine), others = attempt | path | EVENT_UDP;
+	const uint64_t resting = tally->resting, evicted = tally->loss.keys_evicted;
+	const bool crowded = tally->crowded;
+	struct syns_wanted wanted;
+	unsigned all = 0, syns = 0, count = 0;
 	uint8_t network[16];
 
-	ahead->syns_count = ahead->udps_count = 0;
+	ahead->udps_count = 0;
 	for (unsigned i = 0; i < n; i++) {
 		const struct anomaly_event *event = events[i];
 		unsigned bits = event->bits;
 		all |= bits;
-		if (bits & EVENT_SYN)
-			ahead->syns[ahead->syns_count++] = item_syn_flood(engine, event);
+		if (bits & syn) {
+			uint64_t hash = tally_hash(hash_syn_flood(engine, event));
+			ahead->syns[syns] = hash;
+			if (hash != resting) {
+				tally_prefetch_set(tally, hash);
+				wanted.hashes[count] = hash; /* stays only if it is */
+				wanted.evicted[count] = evicted + syns;
+				wanted.events[count] = (uint8_t)i;
+				count += !crowded | tally_admits(hash, evicted + syns);
+			}
+			syns++;
+		}
+		if (!(bits & others))
+			continue;
 		if (bits & attempt)
 			attempts_prefetch(engine->attempts, event->flow);
 		if (bits & EVENT_UDP)
@@ -43,8 +80,9 @@ static void engine_prefetch(const struct engine *engine, const struct anomaly_ev
 		if (bits & path)
 			networks_prefetch(engine->networks, hash_network(engine, event, network));
 	}
-	if (engine->tally[ALERT_SYN_FLOOD])
-		tally_prefetch(engine->tally[ALERT_SYN_FLOOD], ahead->syns, ahead->syns_count, engine->now_ns);
+	wanted.count = count;
+	if (count)
+		engine_prefetch_syns(engine, events, &wanted);
 	if (engine->tally[ALERT_UDP_FLOOD])
 		tally_prefetch(engine->tally[ALERT_UDP_FLOOD], ahead->udps, ahead->udps_count, engine->now_ns);
 	for (unsigned i = 0; all & attempt && i < n; i++) {
@@ -130,31 +168,73 @@ static inline void engine_event(struct engine *engine, const struct anomaly_even
 		detect_port_scan(engine, event);
 }
 
+/*
+ * For how long from now on a SYN that begins a flow is nothing but one more of each, as far as only such events come: no attempt is
+ * due, none finds room, and no number comes into sight that anybody waits for. So it is under attack; else 0.
+ */
+static uint64_t engine_calm_ns(const struct engine *engine)
+{
+	const struct surge *surge = &engine->surge;
+	uint64_t pane_ns = engine->now_ns - surge->start_ns;
+
+	if (!engine->attempts || !attempts_full(engine->attempts) || engine->config->scan_compat ||
+		engine->now_ns >= engine->attempts_due_ns || pane_ns >= surge->window_ns ||
+		surge->flows + ENGINE_BATCH >= surge->few)
+		return 0;
+	uint64_t due_ns = engine->attempts_due_ns - engine->now_ns, left_ns = surge->window_ns - pane_ns;
+	return due_ns < left_ns ? due_ns : left_ns;
+}
+
+static inline void engine_syn(struct engine *engine, struct tally *tally, const struct anomaly_event *event, uint64_t hash)
+{
+	unsigned way;
+
+	if (tally_turns_away(tally, hash, engine->now_ns, &way))
+		return;
+	struct tally_item item = item_syn_flood(engine, event, hash);
+	struct tally_key *key = tally_add_way(tally, &item, engine->now_ns, way);
+	if (key)
+		detect_syn_flood(engine, event, key);
+}
+
 void engine_run(struct engine *engine, const struct anomaly_event *const *events, unsigned n)
 {
 	struct tally *syn_flood = engine->tally[ALERT_SYN_FLOOD];
 	struct ahead ahead;
-	const struct tally_item *syn = ahead.syns, *udp = ahead.udps;
+	const struct tally_item *udp = ahead.udps;
+	const uint64_t *syn = ahead.syns;
+	uint64_t from_ns = engine->now_ns, calm_ns = engine_calm_ns(engine);
+	unsigned missed = 0;
 
 	engine_prefetch(engine, events, n, &ahead);
 	for (unsigned i = 0; i < n; i++) {
 		const struct anomaly_event *event = events[i];
 		unsigned bits = event->bits;
 
-		engine_event(engine, event);
-		if (bits & EVENT_SYN) {
-			struct tally_key *key = syn_flood ? tally_add(syn_flood, syn, engine->now_ns) : NULL;
-			if (key)
-				detect_syn_flood(engine, event, key);
-			syn++;
-		}
-		if (!(bits & ~(EVENT_NEW | EVENT_SYN | EVENTS_ATTEMPT)))
+		if (bits == (EVENT_NEW | EVENT_SYN | EVENT_ATTEMPT) && event->ts_ns - from_ns < calm_ns) {
+			engine->now_ns = event->ts_ns > engine->now_ns ? event->ts_ns : engine->now_ns;
+			engine->surge.flows++;
+			missed++;
+			if (syn_flood)
+				engine_syn(engine, syn_flood, event, *syn++);
 			continue;
-		if ((bits & EVENTS_BEACON) == EVENTS_BEACON)
-			detect_beacon(engine, event, engine->now_ns);
-		engine_others(engine, event, udp);
-		udp += (bits & EVENT_UDP) != 0;
+		}
+		engine_event(engine, event);
+		if (bits & EVENT_SYN && syn_flood)
+			engine_syn(engine, syn_flood, event, *syn++);
+		if (bits & ~(EVENT_NEW | EVENT_SYN | EVENTS_ATTEMPT)) {
+			if ((bits & EVENTS_BEACON) == EVENTS_BEACON)
+				detect_beacon(engine, event, engine->now_ns);
+			engine_others(engine, event, udp);
+			udp += (bits & EVENT_UDP) != 0;
+		}
+		if (calm_ns) {
+			from_ns = engine->now_ns;
+			calm_ns = engine_calm_ns(engine);
+		}
 	}
+	if (missed)
+		attempts_miss(engine->attempts, missed);
 }
 
 void engine_advance(struct engine *engine, uint64_t now_ns)

@@ -4,12 +4,10 @@
 #include <stdlib.h>
 
 #include "arena.h"
-#include "tally_private.h"
+#include "tally_front.h"
 #include "tally_sketch.h"
 
 #define KEY_SKETCH (TALLY_NONE - 1) /* key->head: the key has a sketch, its number is key->tail */
-#define ADMIT      16               /* newcomers to a full set, of which one gets in: with 8 a packet of a scan cost 4 ns more */
-#define ADMIT_TURN 64               /* newcomers to full sets until others get in */
 #define CANDIDATES 8                /* sketches looked at when one is wanted */
 
 static size_t tally_heads_bytes(uint32_t entries)
@@ -78,26 +76,6 @@ const struct tally_loss *tally_loss(const struct tally *tally)
 
 /* --- keys ------------------------------------------------------------------------------------------------------------ */
 
-static inline uint64_t tally_hash(const struct tally_item *item)
-{
-	return item->key ? item->key : 1; /* 0: free */
-}
-
-static inline struct tally_set *tally_set(const struct tally *tally, uint64_t hash)
-{
-	return &tally->sets[(hash >> 20) & (tally->options.keys / TALLY_WAYS - 1)];
-}
-
-/* TALLY_WAYS: the set does not have it. */
-static inline unsigned tally_find(const struct tally_set *set, uint64_t hash)
-{
-	unsigned way = 0;
-
-	while (way < TALLY_WAYS && set->hash[way] != hash)
-		way++;
-	return way;
-}
-
 static uint32_t tally_place(const struct tally *tally, const struct tally_set *set, unsigned way)
 {
 	return (uint32_t)(set - tally->sets) * TALLY_WAYS + way;
@@ -116,12 +94,6 @@ static void tally_sketch_free(struct tally *tally, struct tally_key *key)
 	key->distinct[0] = key->distinct[1] = 0;
 }
 
-/* Cooldowns that lie further ahead than a cooldown is long are from before time went backwards. */
-static inline bool tally_key_rests(const struct tally *tally, const struct tally_key *key, uint64_t now_ns)
-{
-	return key->until_ns > now_ns && key->until_ns - now_ns <= tally->options.cooldown_ns;
-}
-
 /* The smallest leaves first: what is free, then what is idle, then what has least in its window. */
 static uint64_t tally_weight(const struct tally *tally, const struct tally_set *set, unsigned way, uint64_t now_ns)
 {
@@ -134,26 +106,14 @@ static uint64_t tally_weight(const struct tally *tally, const struct tally_set *
 	return tally_is_old(tally, set->last_ns[way], now_ns) ? 1 : 2 + key->sum[0] + key->sum[1];
 }
 
-/* All four have something in the window: seen in the set's first line. */
-static inline bool tally_set_is_busy(const struct tally *tally, const struct tally_set *set, uint64_t now_ns)
+bool tally_set_is_busy_early(const struct tally *tally, const struct tally_set *set, uint64_t now_ns)
 {
-	uint64_t oldest_ns = set->last_ns[0], latest_ns = set->last_ns[0];
+	bool busy = true;
 
-	for (unsigned i = 1; i < TALLY_WAYS; i++) {
-		oldest_ns = set->last_ns[i] < oldest_ns ? set->last_ns[i] : oldest_ns;
-		latest_ns = set->last_ns[i] > latest_ns ? set->last_ns[i] : latest_ns;
-	}
 	/* What is free was last used at 0. */
-	return now_ns - oldest_ns <= tally->options.window_ns && latest_ns <= now_ns && oldest_ns;
-}
-
-/*
- * Of newcomers that find no free place only one in 16 gets in, and which ones those are changes as others are turned away: so a
- * key that keeps coming gets in soon. It can be told before the keys of the set have been looked at.
- */
-static inline bool tally_admits(const struct tally *tally, uint64_t hash)
-{
-	return ((hash >> 8) + tally->loss.keys_evicted / ADMIT_TURN) % ADMIT == 0;
+	for (unsigned i = 0; i < TALLY_WAYS; i++)
+		busy &= set->last_ns[i] && !tally_is_old(tally, set->last_ns[i], now_ns);
+	return busy;
 }
 
 /*
@@ -162,7 +122,7 @@ static inline bool tally_admits(const struct tally *tally, uint64_t hash)
  */
 static bool tally_key_make(struct tally *tally, struct tally_set *set, uint64_t hash, uint64_t now_ns, unsigned *way)
 {
-	bool busy = tally_set_is_busy(tally, set, now_ns), admits = tally_admits(tally, hash);
+	bool busy = tally_set_is_busy(tally, set, now_ns), admits = tally_admits(hash, tally->loss.keys_evicted);
 
 	tally->loss.keys_evicted += busy;
 	if (busy && !admits)
@@ -186,6 +146,8 @@ static bool tally_key_make(struct tally *tally, struct tally_set *set, uint64_t 
 	struct tally_key *key = &set->keys[victim];
 	if (key->head == KEY_SKETCH)
 		tally_sketch_free(tally, key);
+	if (set->hash[victim] == tally->resting)
+		tally->resting = 0;
 	*key = (struct tally_key){ .head = TALLY_NONE, .tail = TALLY_NONE, .generation = key->generation + 1 };
 	set->hash[victim] = hash;
 	*way = victim;
@@ -196,48 +158,60 @@ static bool tally_key_make(struct tally *tally, struct tally_set *set, uint64_t 
 
 /* The set has the key: asks for that. Else, if it may get in: for all four. */
 static inline __attribute__((always_inline)) void tally_prefetch_key(
-	const struct tally *tally, const struct tally_set *set, unsigned way, uint64_t hash, uint64_t now_ns)
+	const struct tally *tally, const struct tally_set *set, unsigned way, uint64_t hash, uint64_t evicted, uint64_t now_ns)
 {
 	if (way < TALLY_WAYS) {
 		__builtin_prefetch(&set->keys[way], 1);
 		__builtin_prefetch((const char *)(&set->keys[way] + 1) - 1, 1);
-	} else if (tally_admits(tally, hash) || !tally_set_is_busy(tally, set, now_ns)) {
+	} else if (tally_admits(hash, evicted) || !tally_set_is_busy(tally, set, now_ns)) {
 		for (unsigned line = 1; line < sizeof(*set) / 64; line++)
 			__builtin_prefetch((const char *)set + 64 * line, 1);
 	}
 }
 
-/* First for the sets' first lines, when those have come for the keys, and then for what they lead to. */
-void tally_prefetch(const struct tally *tally, const struct tally_item *items, unsigned n, uint64_t now_ns)
+void tally_prefetch_wanted(
+	const struct tally *tally, const struct tally_item *items, const uint64_t *evicted, unsigned n, uint64_t now_ns)
 {
 	struct {
 		uint32_t place;
 		uint32_t item;
 	} known[TALLY_PREFETCH_MAX];
-	uint8_t wanted[TALLY_PREFETCH_MAX];
-	unsigned wanted_count = 0, count = 0;
+	unsigned count = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		__builtin_prefetch(tally_set(tally, items[i].key), 1);
-		wanted[wanted_count] = (uint8_t)i;
-		/* The key that rests is at hand; and where newcomers are turned away, hardly any of these needs more than that line. */
-		wanted_count += items[i].key != tally->resting && (!tally->crowded || tally_admits(tally, items[i].key));
-	}
-	for (unsigned i = 0; i < wanted_count; i++) {
-		uint64_t hash = items[wanted[i]].key;
+		uint64_t hash = tally_hash(items[i].key);
 		const struct tally_set *set = tally_set(tally, hash);
 		unsigned way = tally_find(set, hash);
-		tally_prefetch_key(tally, set, way, hash, now_ns);
+		tally_prefetch_key(tally, set, way, hash, evicted[i], now_ns);
 		if (way == TALLY_WAYS)
 			continue;
 		known[count].place = tally_place(tally, set, way);
-		known[count++].item = wanted[i];
+		known[count++].item = i;
 	}
 	for (unsigned i = 0; i < count; i++) {
 		const struct tally_key *key = tally_key_at(tally, known[i].place);
 		if (!tally_key_rests(tally, key, now_ns))
 			tally_log_prefetch(tally, key, known[i].place, &items[known[i].item]);
 	}
+}
+
+/* First for the sets' first lines, when those have come for the keys, and then for what they lead to. */
+void tally_prefetch(const struct tally *tally, const struct tally_item *items, unsigned n, uint64_t now_ns)
+{
+	struct tally_item wanted[TALLY_PREFETCH_MAX];
+	uint64_t evicted[TALLY_PREFETCH_MAX], evicted_now = tally->loss.keys_evicted;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t hash = tally_hash(items[i].key);
+		tally_prefetch_set(tally, hash);
+		/* The key that rests goes no further, and where newcomers are turned away hardly any does. */
+		if (hash == tally->resting || (tally->crowded && !tally_admits(hash, evicted_now + i)))
+			continue;
+		wanted[count] = items[i];
+		evicted[count++] = evicted_now + i;
+	}
+	tally_prefetch_wanted(tally, wanted, evicted, count, now_ns);
 }
 
 /* --- adding ---------------------------------------------------------------------------------------------------------- */
@@ -299,11 +273,10 @@ static void tally_key_grow(struct tally *tally, struct tally_key *key, uint32_t 
 	tally->sketches_owner[number] = place;
 }
 
-/* way: the key's, TALLY_WAYS: it is not there. */
-static __attribute__((noinline)) struct tally_key *tally_add_found(
+__attribute__((noinline)) struct tally_key *tally_add_way(
 	struct tally *tally, const struct tally_item *item, uint64_t now_ns, unsigned way)
 {
-	uint64_t hash = tally_hash(item);
+	uint64_t hash = tally_hash(item->key);
 	struct tally_set *set = tally_set(tally, hash);
 
 	if (way == TALLY_WAYS && !tally_key_make(tally, set, hash, now_ns, &way))
@@ -325,24 +298,11 @@ static __attribute__((noinline)) struct tally_key *tally_add_found(
 	return key;
 }
 
-/* Under attack it ends here: the flood's victim rests from its alert, and the keys of a scan find no room. */
 struct tally_key *tally_add(struct tally *tally, const struct tally_item *item, uint64_t now_ns)
 {
-	uint64_t hash = tally_hash(item);
-	const struct tally_set *set = tally_set(tally, hash);
-	unsigned way = tally_find(set, hash);
+	unsigned way;
 
-	if (way < TALLY_WAYS) {
-		if (tally_key_rests(tally, &set->keys[way], now_ns)) {
-			tally->resting = hash;
-			return NULL;
-		}
-	} else if (!tally_admits(tally, hash) && tally_set_is_busy(tally, set, now_ns)) {
-		tally->loss.keys_evicted++;
-		tally->crowded = true;
-		return NULL;
-	}
-	return tally_add_found(tally, item, now_ns, way);
+	return tally_turns_away(tally, tally_hash(item->key), now_ns, &way) ? NULL : tally_add_way(tally, item, now_ns, way);
 }
 
 void tally_rest(struct tally *tally, struct tally_key *key, uint64_t now_ns)

@@ -44,7 +44,8 @@ struct tally {
 	struct tally_loss loss;
 
 	struct tally_set *sets;
-	uint64_t resting; /* key to which nothing was added lately, for it rests: under a flood, nearly all that come */
+	uint64_t resting; /* a key that is there and rests: under a flood, nearly all that come. 0: none is known */
+	uint64_t resting_until_ns;
 	bool crowded;     /* the last newcomer came to a full set */
 
 	/* tally_log.c */
