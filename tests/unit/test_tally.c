@@ -157,6 +157,42 @@ static void tally__time_goes_backwards__begins_anew(void **state)
 	tally_destroy(tally);
 }
 
+/* One set, of which all four keys rest: a newcomer takes the place of the first. That is then a newcomer itself, and does not rest. */
+static void tally__resting_key_gives_way__rests_no_more(void **state)
+{
+	struct tally_options options = { .keys = 4,
+		.log = 64,
+		.exact_max = 64,
+		.sketches = 2,
+		.elements = 1,
+		.window_ns = 5 * SECOND,
+		.cooldown_ns = 50 * SECOND };
+	struct tally_item item = { .amount = { 1, 0 }, .element = { 1, 0 } };
+	uint64_t now_ns = 100 * SECOND, evicted;
+	const struct tally_key *key = NULL;
+	struct tally *tally;
+
+	(void)state;
+	assert_int_equal(tally_create(&options, &tally), 0);
+	for (unsigned i = 0; i < 4; i++, now_ns++) {
+		item.key = mixed(i);
+		tally_rest(tally, tally_add(tally, &item, now_ns), now_ns);
+	}
+	item.key = mixed(0);
+	assert_null(tally_add(tally, &item, now_ns));
+	assert_int_equal(tally_loss(tally)->keys_evicted, 0);
+	for (unsigned i = 4; i < 200 && !key; i++) {
+		item.key = mixed(i);
+		key = tally_add(tally, &item, now_ns);
+	}
+	assert_non_null(key);
+	evicted = tally_loss(tally)->keys_evicted;
+	item.key = mixed(0);
+	key = tally_add(tally, &item, now_ns);
+	assert_true(key || tally_loss(tally)->keys_evicted == evicted + 1);
+	tally_destroy(tally);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +200,7 @@ int main(void)
 		cmocka_unit_test(tally__more_keys_than_room__heavy_ones_stay),
 		cmocka_unit_test(tally__many_heavy_keys_one_after_the_other__each_finds_a_sketch),
 		cmocka_unit_test(tally__time_goes_backwards__begins_anew),
+		cmocka_unit_test(tally__resting_key_gives_way__rests_no_more),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

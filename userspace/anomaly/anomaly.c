@@ -72,6 +72,8 @@ int anomaly_create(const struct anomaly_options *options, struct anomaly **resul
 	err = engine_create(options->config, options->seed, options->on_alerts, options->context, &anomaly->engine);
 	if (err)
 		goto fail;
+	for (unsigned i = 0; i < options->lanes; i++)
+		anomaly->taps[i].engine = anomaly->engine;
 	*result = anomaly;
 	return 0;
 fail:
@@ -149,41 +151,48 @@ static int rings_first(const struct anomaly *anomaly, const struct rings *rings,
 }
 
 /* Events of a ring, at least one, that are before `until`, as many as find room. The new tail. */
-static uint64_t ring_take(const struct anomaly_tap *tap, uint64_t tail, uint64_t head, uint64_t until,
-	const struct anomaly_event **events, unsigned *n)
+static uint64_t ring_take(const struct anomaly_tap *tap, uint64_t tail, uint64_t head, uint64_t until, struct engine_batch *batch)
 {
-	const struct anomaly_event *ring = tap->ring, *event = &ring[tail & tap->mask];
-	uint64_t mask = tap->mask;
-	unsigned count = *n;
+	uint64_t room = ENGINE_BATCH - batch->n, end = head - tail < room ? head : tail + room;
+	bool all = ring_at(tap, end - 1)->order < until; /* so are those before it */
 
 	do {
-		events[count++] = event;
-		event = &ring[++tail & mask];
-	} while (count < ENGINE_BATCH && tail < head && event->order < until);
-	*n = count;
+		batch->events[batch->n++] = ring_at(tap, tail++);
+	} while (tail < end && (all || ring_at(tap, tail)->order < until));
 	return tail;
 }
 
-/* Gives the engine what is before the horizon, in order. */
+static void anomaly_run(struct anomaly *anomaly, const struct engine_batch *batch)
+{
+	engine_run(anomaly->engine, batch);
+	anomaly->events += batch->n;
+}
+
+/* Gives the engine what is before the horizon, in order. While it works on a batch, memory for the next one comes. */
 static void anomaly_take(struct anomaly *anomaly)
 {
-	const struct anomaly_event *events[ENGINE_BATCH];
+	struct engine_batch batches[2], *batch = &batches[0], *before = NULL;
 	struct rings rings;
 	uint64_t until;
-	unsigned n = 0;
 	int lane;
 
 	rings_look(anomaly, &rings);
+	batch->n = 0;
 	while ((lane = rings_first(anomaly, &rings, &until)) >= 0) {
-		rings.tail[lane] = ring_take(&anomaly->taps[lane], rings.tail[lane], rings.head[lane], until, events, &n);
-		if (n == ENGINE_BATCH) {
-			engine_run(anomaly->engine, events, n);
-			anomaly->events += n;
-			n = 0;
-		}
+		rings.tail[lane] = ring_take(&anomaly->taps[lane], rings.tail[lane], rings.head[lane], until, batch);
+		if (batch->n < ENGINE_BATCH)
+			continue;
+		engine_prefetch(anomaly->engine, batch, before);
+		if (before)
+			anomaly_run(anomaly, before);
+		before = batch;
+		batch = &batches[batch == batches];
+		batch->n = 0;
 	}
-	engine_run(anomaly->engine, events, n);
-	anomaly->events += n;
+	engine_prefetch(anomaly->engine, batch, before);
+	if (before)
+		anomaly_run(anomaly, before);
+	anomaly_run(anomaly, batch);
 	for (unsigned i = 0; i < anomaly->lanes; i++)
 		__atomic_store_n(&anomaly->taps[i].tail, rings.tail[i], __ATOMIC_RELEASE);
 	if (anomaly->live && rings.horizon != UINT64_MAX)

@@ -24,16 +24,16 @@ static inline uint32_t element_of(const struct engine *engine, const uint8_t ip[
 	return ip_version == 4 ? load_le32(ip + FLOW_KEY_V4_OFFSET) : (uint32_t)hash_address(engine, ip);
 }
 
-static inline uint64_t hash_syn_flood(const struct engine *engine, const struct anomaly_event *event)
+/* What a SYN goes to, as a key of the SYN flood's tally. The lane works it out, as it may ask for what lies there long before. */
+static inline uint64_t event_service(const struct engine *engine, const struct anomaly_event *event)
 {
 	return hash_with(engine, hash_address(engine, event->dst), event->port);
 }
 
-/* hash: that of hash_syn_flood(). */
-static inline struct tally_item item_syn_flood(const struct engine *engine, const struct anomaly_event *event, uint64_t hash)
+static inline struct tally_item item_syn_flood(const struct engine *engine, const struct anomaly_event *event)
 {
 	return (struct tally_item){
-		.key = hash, .amount = { 1, 0 }, .element = { element_of(engine, event->src, event->ip_version), 0 }
+		.key = event->service, .amount = { 1, 0 }, .element = { element_of(engine, event->src, event->ip_version), 0 }
 	};
 }
 

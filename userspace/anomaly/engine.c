@@ -6,17 +6,10 @@
 /* Packets may be a little out of order; more than this, and time has gone backwards: another capture begins. */
 #define BACKWARDS_NS ((uint64_t)10 * 1000 * 1000 * 1000)
 
-/* What is known of a batch of events before they are worked on. */
-struct ahead {
-	uint64_t syns[ENGINE_BATCH];          /* hashes of those events that are SYNs */
-	struct tally_item udps[ENGINE_BATCH]; /* of those that are unanswered UDP packets */
-	unsigned udps_count;
-};
 _Static_assert(ENGINE_BATCH <= TALLY_PREFETCH_MAX, "asked for in one go");
 
 /* SYNs of a batch that may go further than to the first line of their set. */
 struct syns_wanted {
-	uint64_t hashes[ENGINE_BATCH];
 	uint64_t evicted[ENGINE_BATCH];
 	uint8_t events[ENGINE_BATCH];
 	unsigned count;
@@ -36,36 +29,35 @@ static void engine_prefetch_syns(
 	struct tally_item items[ENGINE_BATCH];
 
 	for (unsigned i = 0; i < wanted->count; i++)
-		items[i] = item_syn_flood(engine, events[wanted->events[i]], wanted->hashes[i]);
+		items[i] = item_syn_flood(engine, events[wanted->events[i]]);
 	tally_prefetch_wanted(engine->tally[ALERT_SYN_FLOOD], items, wanted->evicted, wanted->count, engine->now_ns);
 }
 
-/* Asks for the memory of all events of a batch, in three steps: for what follows from hashes alone, for what lies behind that, and for
- * what keys lead to. */
-static void engine_prefetch(const struct engine *engine, const struct anomaly_event *const *events, unsigned n, struct ahead *ahead)
+/* In three steps: for what follows from hashes alone, for what lies behind that, and for what keys lead to. */
+void engine_prefetch(const struct engine *engine, struct engine_batch *batch, const struct engine_batch *before)
 {
 	static const struct tally no_syns;
 	const struct tally *tally = engine->tally[ALERT_SYN_FLOOD] ? engine->tally[ALERT_SYN_FLOOD] : &no_syns;
 	const unsigned syn = engine->tally[ALERT_SYN_FLOOD] ? EVENT_SYN : 0, path = engine->networks ? EVENT_PATH : 0;
 	const unsigned attempt = engine_attempt_bits(engine), others = attempt | path | EVENT_UDP;
-	const uint64_t resting = tally->resting, evicted = tally->loss.keys_evicted;
+	/* Under attack, what comes before finds no room either. */
+	const uint64_t resting = tally->resting, evicted = tally->loss.keys_evicted + (before ? before->syns : 0);
 	const bool crowded = tally->crowded;
+	const struct anomaly_event *const *events = batch->events;
+	const unsigned n = batch->n;
 	struct syns_wanted wanted;
-	unsigned all = 0, syns = 0, count = 0;
+	unsigned all = 0, syns = 0, udps = 0, count = 0;
 	uint8_t network[16];
 
-	ahead->udps_count = 0;
 	for (unsigned i = 0; i < n; i++) {
 		const struct anomaly_event *event = events[i];
 		unsigned bits = event->bits;
 		all |= bits;
 		if (bits & syn) {
-			uint64_t hash = tally_hash(hash_syn_flood(engine, event));
-			ahead->syns[syns] = hash;
+			uint64_t hash = tally_hash(event->service);
 			if (hash != resting) {
 				tally_prefetch_set(tally, hash);
-				wanted.hashes[count] = hash; /* stays only if it is */
-				wanted.evicted[count] = evicted + syns;
+				wanted.evicted[count] = evicted + syns; /* stays only if it is */
 				wanted.events[count] = (uint8_t)i;
 				count += !crowded | tally_admits(hash, evicted + syns);
 			}
@@ -76,15 +68,16 @@ static void engine_prefetch(const struct engine *engine, const struct anomaly_ev
 		if (bits & attempt)
 			attempts_prefetch(engine->attempts, event->flow);
 		if (bits & EVENT_UDP)
-			ahead->udps[ahead->udps_count++] = item_many(engine, event->dst, event->packets);
+			batch->udps[udps++] = item_many(engine, event->dst, event->packets);
 		if (bits & path)
 			networks_prefetch(engine->networks, hash_network(engine, event, network));
 	}
+	batch->syns = syns;
 	wanted.count = count;
 	if (count)
 		engine_prefetch_syns(engine, events, &wanted);
 	if (engine->tally[ALERT_UDP_FLOOD])
-		tally_prefetch(engine->tally[ALERT_UDP_FLOOD], ahead->udps, ahead->udps_count, engine->now_ns);
+		tally_prefetch(engine->tally[ALERT_UDP_FLOOD], batch->udps, udps, engine->now_ns);
 	for (unsigned i = 0; all & attempt && i < n; i++) {
 		if (events[i]->bits & attempt)
 			attempts_prefetch_slot(engine->attempts, events[i]->flow);
@@ -185,30 +178,27 @@ static uint64_t engine_calm_ns(const struct engine *engine)
 	return due_ns < left_ns ? due_ns : left_ns;
 }
 
-static inline void engine_syn(struct engine *engine, struct tally *tally, const struct anomaly_event *event, uint64_t hash)
+static inline void engine_syn(struct engine *engine, struct tally *tally, const struct anomaly_event *event)
 {
 	unsigned way;
 
-	if (tally_turns_away(tally, hash, engine->now_ns, &way))
+	if (tally_turns_away(tally, tally_hash(event->service), engine->now_ns, &way))
 		return;
-	struct tally_item item = item_syn_flood(engine, event, hash);
+	struct tally_item item = item_syn_flood(engine, event);
 	struct tally_key *key = tally_add_way(tally, &item, engine->now_ns, way);
 	if (key)
 		detect_syn_flood(engine, event, key);
 }
 
-void engine_run(struct engine *engine, const struct anomaly_event *const *events, unsigned n)
+void engine_run(struct engine *engine, const struct engine_batch *batch)
 {
 	struct tally *syn_flood = engine->tally[ALERT_SYN_FLOOD];
-	struct ahead ahead;
-	const struct tally_item *udp = ahead.udps;
-	const uint64_t *syn = ahead.syns;
+	const struct tally_item *udp = batch->udps;
 	uint64_t from_ns = engine->now_ns, calm_ns = engine_calm_ns(engine);
 	unsigned missed = 0;
 
-	engine_prefetch(engine, events, n, &ahead);
-	for (unsigned i = 0; i < n; i++) {
-		const struct anomaly_event *event = events[i];
+	for (unsigned i = 0; i < batch->n; i++) {
+		const struct anomaly_event *event = batch->events[i];
 		unsigned bits = event->bits;
 
 		if (bits == (EVENT_NEW | EVENT_SYN | EVENT_ATTEMPT) && event->ts_ns - from_ns < calm_ns) {
@@ -216,12 +206,12 @@ void engine_run(struct engine *engine, const struct anomaly_event *const *events
 			engine->surge.flows++;
 			missed++;
 			if (syn_flood)
-				engine_syn(engine, syn_flood, event, *syn++);
+				engine_syn(engine, syn_flood, event);
 			continue;
 		}
 		engine_event(engine, event);
 		if (bits & EVENT_SYN && syn_flood)
-			engine_syn(engine, syn_flood, event, *syn++);
+			engine_syn(engine, syn_flood, event);
 		if (bits & ~(EVENT_NEW | EVENT_SYN | EVENTS_ATTEMPT)) {
 			if ((bits & EVENTS_BEACON) == EVENTS_BEACON)
 				detect_beacon(engine, event, engine->now_ns);

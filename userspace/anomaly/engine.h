@@ -53,9 +53,22 @@ void engine_report(const struct engine *engine, struct alert_report *report);
 /* An attempts_failed_fn: context is the engine. */
 void engine_attempts_failed(void *context, const struct attempt *failed, unsigned n);
 
-/* At most ENGINE_BATCH events. Packet path. */
 #define ENGINE_BATCH 64
-void engine_run(struct engine *engine, const struct anomaly_event *const *events, unsigned n);
+
+struct engine_batch {
+	const struct anomaly_event *events[ENGINE_BATCH];
+	unsigned n;
+
+	/* engine_prefetch()'s */
+	struct tally_item udps[ENGINE_BATCH]; /* of those events that are unanswered UDP packets */
+	unsigned syns;                        /* how many are SYNs */
+};
+
+/* Asks for the memory that the batch's events will touch. before: the batch that comes first, as it is asked for earlier; NULL: none.
+ * Packet path. */
+void engine_prefetch(const struct engine *engine, struct engine_batch *batch, const struct engine_batch *before);
+/* Works on what was asked for. Packet path. */
+void engine_run(struct engine *engine, const struct engine_batch *batch);
 /* Live: time has moved on without events. */
 void engine_advance(struct engine *engine, uint64_t now_ns);
 /* The input is at its end. */

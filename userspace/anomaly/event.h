@@ -36,11 +36,16 @@ struct anomaly_event {
 	uint8_t src[16]; /* as in struct flow_key */
 	uint8_t dst[16];
 	uint32_t packets;
-	uint32_t bytes;           /* wire length */
-	uint32_t rtt_ticks;       /* EVENT_PATH; 0: not known */
-	uint32_t retransmissions; /* EVENT_PATH: among `packets` */
-	uint16_t port;            /* of dst */
-	uint16_t bits;            /* enum event_bit */
+	uint32_t bytes; /* wire length */
+	union {
+		struct {
+			uint32_t rtt_ticks;       /* EVENT_PATH; 0: not known */
+			uint32_t retransmissions; /* EVENT_PATH: among `packets` */
+		};
+		uint64_t service; /* EVENT_SYN: event_service() */
+	};
+	uint16_t port; /* of dst */
+	uint16_t bits; /* enum event_bit */
 	uint8_t ip_version;
 	uint8_t proto;
 	uint16_t src_port;

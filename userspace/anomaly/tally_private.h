@@ -46,7 +46,7 @@ struct tally {
 	struct tally_set *sets;
 	uint64_t resting; /* a key that is there and rests: under a flood, nearly all that come. 0: none is known */
 	uint64_t resting_until_ns;
-	bool crowded;     /* the last newcomer came to a full set */
+	bool crowded; /* the last newcomer came to a full set */
 
 	/* tally_log.c */
 	struct tally_entry *log;

@@ -1,6 +1,7 @@
 #include "tap.h"
 
 #include "bytes.h"
+#include "detectors.h"
 
 #include "poison.h"
 
@@ -17,6 +18,9 @@
 #define NTP_PORT      123
 #define SYSTEM_PORTS  1024
 #define HEARD_PACKETS 3
+
+_Static_assert(offsetof(struct flow_key, b_ip) == offsetof(struct flow_key, a_ip) + 16, "by direction");
+_Static_assert(offsetof(struct flow_key, b_port) == offsetof(struct flow_key, a_port) + 2, "by direction");
 
 enum { ICMP_ECHO = 8, ICMP6_ECHO = 128, ICMP6_MLD_FIRST = 130, ICMP6_ND_LAST = 137, ICMP6_MLD2 = 143 };
 
@@ -55,20 +59,21 @@ static uint16_t packet_src_port(const struct packet *packet)
 static inline void event_write(struct anomaly_event *event, const struct packet *packet, uint64_t order)
 {
 	const struct flow_key *key = &packet->key;
-	bool b = packet->dir != 0;
+	const uint8_t *ips = (const uint8_t *)key + offsetof(struct flow_key, a_ip); /* A's and B's, one behind the other */
+	const uint8_t *ports = (const uint8_t *)key + offsetof(struct flow_key, a_port);
+	unsigned dir = packet->dir; /* no branch: under a flood of forged sources it is a coin toss */
 
 	event->order = order;
 	event->ts_ns = packet->frame->ts_ns;
 	event->packets = 1;
 	event->bytes = packet->frame->wire_len;
-	event->rtt_ticks = 0;
-	event->retransmissions = 0;
-	event->port = b ? key->a_port : key->b_port;
-	event->src_port = b ? key->b_port : key->a_port;
+	event->service = 0; /* no RTT, no retransmissions */
+	memcpy(&event->src_port, ports + dir * sizeof(key->a_port), sizeof(event->src_port));
+	memcpy(&event->port, ports + !dir * sizeof(key->a_port), sizeof(event->port));
 	event->ip_version = key->ip_version;
 	event->proto = key->proto;
-	memcpy(event->src, b ? key->b_ip : key->a_ip, sizeof(event->src));
-	memcpy(event->dst, b ? key->a_ip : key->b_ip, sizeof(event->dst));
+	memcpy(event->src, ips + dir * sizeof(key->a_ip), sizeof(event->src));
+	memcpy(event->dst, ips + !dir * sizeof(key->a_ip), sizeof(event->dst));
 }
 
 static struct anomaly_event event_of(const struct packet *packet, uint64_t order)
@@ -162,6 +167,8 @@ static void note_tcp(struct anomaly_tap *tap, struct tcp_flow *tcp, const struct
 		event_write(place, packet, order);
 		place->bits = (uint16_t)bits;
 		place->flow = packet->hash;
+		if (bits & EVENT_SYN)
+			place->service = event_service(tap->engine, place);
 	}
 	if (!anomaly_tells_tcp(flow, packet))
 		return;
@@ -320,6 +327,7 @@ void anomaly_note_opening(struct anomaly_tap *tap, const struct packet *packet, 
 	event_write(place, packet, tap->live ? packet->frame->ts_ns : order);
 	place->bits = EVENT_NEW | EVENT_SYN | EVENT_ATTEMPT;
 	place->flow = packet->hash;
+	place->service = event_service(tap->engine, place);
 }
 
 /* Events before progress: who has read progress and then head sees all that it promises. */

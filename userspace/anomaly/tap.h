@@ -11,6 +11,7 @@
 struct anomaly_tap {
 	/* the lane's */
 	struct anomaly *anomaly;
+	const struct engine *engine; /* its seed */
 	struct anomaly_event *ring;
 	uint64_t mask;
 	uint64_t written;   /* events so far; published in `head` at the end of a batch */
