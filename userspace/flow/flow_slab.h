@@ -26,12 +26,13 @@
 struct slab {
 	uint8_t *start;
 	bool tcp;
-	uint32_t first;      /* slot number of the first flow */
-	uint32_t lines;      /* of a flow, in the part of the block where slots are */
-	uint32_t block_end;  /* lines of all flows in a block */
-	uint32_t blocks;     /* reserved */
-	uint32_t fresh;      /* the first slot that was never used */
-	uint32_t fresh_soon; /* the one sixteen flows behind it */
+	uint32_t first;                     /* slot number of the first flow */
+	uint32_t lines;                     /* of a flow, in the part of the block where slots are */
+	uint32_t block_end;                 /* lines of all flows in a block */
+	uint32_t blocks;                    /* reserved */
+	uint32_t fresh;                     /* the first slot that was never used */
+	uint32_t fresh_soon;                /* the one sixteen flows behind it */
+	uint32_t fresh_end, fresh_soon_end; /* where the flows of the block end that each of them is in */
 	unsigned top;
 	uint32_t free[SLAB_AHEAD]; /* the upper sixteen, as a ring: the last one is at `top` */
 };
@@ -51,6 +52,16 @@ static inline uint32_t slab_next(const struct slab *slab, uint32_t slot)
 	return slot + slab->lines + (within == slab->block_end ? SLAB_BLOCK_LINES - slab->block_end : 0);
 }
 
+/* The same for one of which the end of its block is known. */
+static inline void slab_step(const struct slab *slab, uint32_t *slot, uint32_t *end)
+{
+	*slot += slab->lines;
+	if (__builtin_expect(*slot == *end, 0)) {
+		*slot += SLAB_BLOCK_LINES - slab->block_end;
+		*end += SLAB_BLOCK_LINES;
+	}
+}
+
 /* For so many flows, from the area's block `block` on. */
 static inline void slab_place(struct slab *slab, uint8_t *area, uint32_t block, uint32_t flows, bool tcp)
 {
@@ -66,6 +77,7 @@ static inline void slab_place(struct slab *slab, uint8_t *area, uint32_t block, 
 		.fresh = block * SLAB_BLOCK_LINES,
 		.fresh_soon = block * SLAB_BLOCK_LINES + SLAB_AHEAD * lines,
 	};
+	slab->fresh_end = slab->fresh_soon_end = slab->first + slab->block_end;
 	for (unsigned i = 0; i < SLAB_AHEAD; i++)
 		slab->free[i] = SLAB_NONE;
 }
@@ -96,8 +108,8 @@ static inline __attribute__((always_inline)) uint32_t slab_take(struct slab *sla
 	if (slot == SLAB_NONE) {
 		slot = slab->fresh;
 		slab_prefetch(slab, slab->fresh_soon, tcp);
-		slab->fresh = slab_next(slab, slab->fresh);
-		slab->fresh_soon = slab_next(slab, slab->fresh_soon);
+		slab_step(slab, &slab->fresh, &slab->fresh_end);
+		slab_step(slab, &slab->fresh_soon, &slab->fresh_soon_end);
 		return slot;
 	}
 	memcpy(&below, slab_at(slab, slot), sizeof(below));

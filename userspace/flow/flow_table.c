@@ -1,135 +1,13 @@
 #include "flow_table.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "arena.h"
 #include "counters.h"
 #include "flow_bucket.h"
 #include "flow_cutoff.h"
 #include "flow_identity.h"
 #include "flow_record.h"
-#include "flow_slab.h"
-#include "flow_victim.h"
-#include "timers.h"
+#include "flow_table_private.h"
 
-#define POPULATE_BYTES ((size_t)16 << 20) /* of each slab: 52,000 TCP flows */
-#define BUCKET_COMFORT 6                  /* a flow goes to its second bucket only when the first holds more than this */
-#define BUCKET_LOAD    4 /* slots per bucket that max_flows fills, of 8: then hardly a flow finds both its buckets full */
-
-/* Under memory pressure, half-open and closed flows leave after this much silence. */
-#define EXPENDABLE_NS ((uint64_t)5 * 1000 * 1000 * 1000)
-
-#define RECORDS_BATCH 64
-
-struct flow_table {
-	struct bucket *buckets;
-	uint32_t buckets_count;
-	uint32_t max_flows;
-	uint32_t live;
-	uint64_t timeout_ns; /* FLOW_NO_TIMEOUT: never */
-	uint8_t *area;       /* of both slabs: TCP flows first */
-	struct slab tcp, other;
-	struct timers *timers; /* NULL: flows never time out */
-	bool started;
-	struct victim_search search;
-	struct hash_seed seed;
-	struct ledger *ledger;
-	flow_records_fn *on_records;
-	void *context;
-	struct flow_ways *ways; /* NULL: no one-way records */
-	const uint32_t *sample;
-	const struct cutoff *cutoff; /* NULL: nothing is cut off */
-	unsigned records_count;
-	struct flow_record records[RECORDS_BATCH];
-};
-
-static uint32_t buckets_for(uint32_t max_flows)
-{
-	return max_flows / BUCKET_LOAD + 2; /* two at least: the second bucket is another one */
-}
-
-static size_t area_bytes(uint32_t max_flows)
-{
-	return ((size_t)slab_blocks(max_flows, true) + slab_blocks(max_flows, false)) * FLOW_BLOCK_BYTES;
-}
-
-void flow_table_sizes(uint32_t max_flows, struct flow_table_sizes *sizes)
-{
-	sizes->bucket_bytes = (uint64_t)buckets_for(max_flows) * sizeof(struct bucket);
-	sizes->slab_bytes = area_bytes(max_flows);
-	sizes->ways_bytes = (uint64_t)max_flows * 2 * sizeof(struct flow_extra);
-	sizes->timer_bytes = (uint64_t)max_flows * 2 / TIMER_CHUNK_SLOTS * 64 + TIMER_SLOTS * (64 + 8);
-}
-
-/* Buckets are touched all over from the first packet on; slabs from their beginning. */
-static void flow_table_populate(struct flow_table *table)
-{
-	arena_populate(table->buckets, (size_t)table->buckets_count * sizeof(struct bucket));
-	slab_populate(&table->tcp, POPULATE_BYTES);
-	slab_populate(&table->other, POPULATE_BYTES);
-	if (table->ways)
-		flow_ways_populate(table->ways, POPULATE_BYTES);
-}
-
-int flow_table_create(const struct flow_table_options *options, struct flow_table **result)
-{
-	struct flow_table *table = calloc(1, sizeof(*table));
-	int err = -ENOMEM;
-
-	if (!table)
-		return -ENOMEM;
-	table->max_flows = options->max_flows ? options->max_flows : 1;
-	table->timeout_ns = options->timeout_ns;
-	table->seed = options->seed;
-	table->ledger = options->ledger;
-	table->on_records = options->on_records;
-	table->context = options->context;
-	table->cutoff = options->cutoff;
-	table->sample = options->sample;
-	table->buckets_count = buckets_for(table->max_flows);
-	table->buckets = arena_map((size_t)table->buckets_count * sizeof(struct bucket));
-	if (!table->buckets)
-		goto fail;
-	table->area = arena_map(area_bytes(table->max_flows));
-	if (!table->area)
-		goto fail;
-	table->search =
-		(struct victim_search){ .buckets = table->buckets, .buckets_count = table->buckets_count, .area = table->area };
-	slab_place(&table->tcp, table->area, 0, table->max_flows, true);
-	slab_place(&table->other, table->area, table->tcp.blocks, table->max_flows, false);
-	if (options->ways) {
-		err = flow_ways_create(options->ways, table->max_flows, table->tcp.start, table->other.start, &table->ways);
-		if (err)
-			goto fail;
-	}
-	if (options->timeout_ns != FLOW_NO_TIMEOUT) {
-		/* Two slabs: a slot that was freed while in the wheel stays there until its time. */
-		table->timers = timers_create(table->max_flows * 2);
-		err = -ENOMEM;
-		if (!table->timers)
-			goto fail;
-	}
-	if (options->populate)
-		flow_table_populate(table);
-	*result = table;
-	return 0;
-fail:
-	flow_table_destroy(table);
-	return err;
-}
-
-void flow_table_destroy(struct flow_table *table)
-{
-	if (!table)
-		return;
-	timers_destroy(table->timers);
-	flow_ways_destroy(table->ways);
-	arena_unmap(table->area, area_bytes(table->max_flows));
-	arena_unmap(table->buckets, (size_t)table->buckets_count * sizeof(struct bucket));
-	free(table);
-}
+#define BUCKET_COMFORT 6 /* a flow goes to its second bucket only when the first holds more than this */
 
 struct flow_ways *flow_table_ways(const struct flow_table *table)
 {
@@ -309,17 +187,15 @@ static void flow_table_evict(struct flow_table *table, uint64_t hash, uint64_t n
 	flow_table_end(table, victim, flow_hash(table, flow_at(table, victim)), FLOW_END_EVICTION, now_ns);
 }
 
-static void flow_table_arm(struct flow_table *table, uint32_t slot, const struct packet *packet)
+static inline __attribute__((always_inline)) void flow_table_arm(
+	struct flow_table *table, uint32_t slot, struct flow *flow, const struct packet *packet, const bool opening)
 {
-	struct flow *flow = flow_at(table, slot);
-	uint64_t wait_ns = table->timeout_ns;
+	bool early = opening || (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 
 	if (!table->timers || flow->flags & FLOW_ARMED)
 		return;
-	if ((packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && wait_ns > EXPENDABLE_NS)
-		wait_ns = EXPENDABLE_NS; /* looked at early, in case memory is short by then */
 	flow->flags |= FLOW_ARMED;
-	timers_insert(table->timers, slot, flow_deadline_ns(flow, wait_ns));
+	timers_insert(table->timers, slot, flow_deadline_ns(flow, early ? table->early_ns : table->timeout_ns));
 }
 
 void flow_table_start(struct flow_table *table, uint64_t now_ns)
@@ -351,20 +227,38 @@ static inline void flow_table_link(struct flow_table *table, struct bucket *firs
 	bucket_put(first, hash_tag(hash), slot);
 }
 
-static inline struct flow *flow_table_insert(struct flow_table *table, struct bucket *first, const struct packet *packet)
+/* opening: as of flow_begin(). Each slab has room for max_flows. */
+static inline __attribute__((always_inline)) uint32_t flow_table_take(
+	struct flow_table *table, const struct packet *packet, const bool opening)
 {
-	bool tcp = packet->key.proto == FLOW_PROTO_TCP; /* each slab has room for max_flows */
-	uint32_t slot = tcp ? slab_take(&table->tcp, true) : slab_take(&table->other, false);
+	if (opening || packet->key.proto == FLOW_PROTO_TCP)
+		return slab_take(&table->tcp, true);
+	return slab_take(&table->other, false);
+}
+
+/* Its bucket knows the slot by now. */
+static inline __attribute__((always_inline)) struct flow *flow_table_insert(
+	struct flow_table *table, uint32_t slot, const struct packet *packet, const bool opening)
+{
 	struct flow *flow = flow_at(table, slot);
+	struct ledger *ledger = table->ledger;
+
+	counter_add(&ledger->flows_created, 1);
+	counter_set(&ledger->flows_alive, ++table->live);
+	flow_begin(flow, packet, opening);
+	if (!opening)
+		flow_ways_reset(table->ways, flow);
+	flow_table_arm(table, slot, flow, packet, opening);
+	return flow;
+}
+
+/* There is room. */
+static struct flow *flow_table_make(struct flow_table *table, struct bucket *first, const struct packet *packet)
+{
+	uint32_t slot = flow_table_take(table, packet, false);
 
 	flow_table_link(table, first, slot, packet->hash);
-	table->live++;
-	counter_add(&table->ledger->flows_created, 1);
-	counter_set(&table->ledger->flows_alive, table->live);
-	flow_init(flow, packet);
-	flow_ways_reset(table->ways, flow);
-	flow_table_arm(table, slot, packet);
-	return flow;
+	return flow_table_insert(table, slot, packet, false);
 }
 
 struct flow *flow_table_begin(struct flow_table *table, const struct packet *packet)
@@ -374,7 +268,21 @@ struct flow *flow_table_begin(struct flow_table *table, const struct packet *pac
 	if (flow_table_find(table, first, packet) != FLOW_SLOT_NONE || !flow_table_has_room(table, first, packet->hash))
 		return NULL;
 	flow_table_start(table, packet->frame->ts_ns);
-	return flow_table_insert(table, first, packet);
+	return flow_table_make(table, first, packet);
+}
+
+/* Nearly always its first bucket has room, and nothing that looks like the flow, nor has the second. */
+struct flow *flow_table_open(struct flow_table *table, const struct packet *packet)
+{
+	struct bucket *first = &table->buckets[hash_first(table, packet->hash)];
+	uint16_t tag = hash_tag(packet->hash);
+
+	if (__builtin_expect(bucket_tags(first, tag) | first->spilled | (first->used > BUCKET_COMFORT), 0) ||
+		table->live >= table->max_flows || !table->started)
+		return NULL;
+	uint32_t slot = flow_table_take(table, packet, true);
+	bucket_put(first, tag, slot);
+	return flow_table_insert(table, slot, packet, true);
 }
 
 void flow_table_restart(struct flow_table *table, struct flow *flow, const struct packet *packet, enum flow_end end)
@@ -396,7 +304,7 @@ struct flow *flow_table_get(struct flow_table *table, const struct packet *packe
 		flow_table_start(table, packet->frame->ts_ns);
 		if (!flow_table_has_room(table, first, packet->hash))
 			flow_table_evict(table, packet->hash, packet->frame->ts_ns);
-		return flow_table_insert(table, first, packet);
+		return flow_table_make(table, first, packet);
 	}
 	struct flow *flow = flow_at(table, slot);
 	if (table->cutoff && flow_is_over(flow, packet, table->timeout_ns))

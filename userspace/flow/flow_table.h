@@ -86,6 +86,11 @@ static inline bool flow_table_hit(const struct flow *match, const struct packet 
  * said there about the result holds here too.
  */
 struct flow *flow_table_begin(struct flow_table *table, const struct packet *packet);
+/*
+ * The same of a SYN without ACK, FIN and RST, and where there are no one-way records. It is counted into the flow, too, as by
+ * flow_update(). NULL also where it takes a closer look: flow_table_begin() is to be asked.
+ */
+struct flow *flow_table_open(struct flow_table *table, const struct packet *packet);
 
 /*
  * The flow of the packet, made if there is none, or if the one there had timed out (its record is written, and the packet

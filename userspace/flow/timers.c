@@ -15,7 +15,7 @@ _Static_assert(sizeof(struct timer_chunk) == 64, "one line");
 
 struct timer_slot {
 	uint32_t chunk; /* the one being filled; CHUNK_NONE: the slot is empty */
-	uint32_t fill;  /* entries in it; the chunks behind it are full */
+	uint32_t fill;  /* entries in it, all if there is none; the chunks behind it are full */
 };
 
 struct timers {
@@ -37,6 +37,8 @@ struct timers *timers_create(uint32_t entries)
 	/* Full chunks for all, one partly filled per slot, and number 0, which means none. */
 	timers->chunks_count = entries / TIMER_CHUNK_SLOTS + 1 + TIMER_SLOTS + 1;
 	timers->fresh = 1;
+	for (unsigned i = 0; i < TIMER_SLOTS; i++)
+		timers->slots[i].fill = TIMER_CHUNK_SLOTS;
 	timers->chunks = arena_map((size_t)timers->chunks_count * sizeof(struct timer_chunk));
 	if (!timers->chunks) {
 		free(timers);
@@ -60,15 +62,21 @@ size_t timers_bytes(const struct timers *timers)
 
 #include "poison.h"
 
-static uint32_t timers_take_chunk(struct timers *timers)
+/* An empty chunk for the slot. The next one is asked for now: a store that waits for its line holds up those behind it. */
+static __attribute__((noinline)) void timers_extend(struct timers *timers, struct timer_slot *slot)
 {
 	uint32_t chunk = timers->free_list;
 
-	if (chunk != CHUNK_NONE)
+	if (chunk != CHUNK_NONE) {
 		timers->free_list = timers->chunks[chunk].next;
-	else
+		__builtin_prefetch(&timers->chunks[timers->free_list], 1);
+	} else {
 		chunk = timers->fresh++; /* cannot run out: see timers_create */
-	return chunk;
+		__builtin_prefetch(&timers->chunks[timers->fresh], 1);
+	}
+	timers->chunks[chunk].next = slot->chunk;
+	slot->chunk = chunk;
+	slot->fill = 0;
 }
 
 void timers_start(struct timers *timers, uint64_t now_ns)
@@ -81,18 +89,11 @@ void timers_insert(struct timers *timers, uint32_t entry, uint64_t when_ns)
 {
 	uint64_t tick = (when_ns >> TIMER_TICK_SHIFT) + 1; /* the tick is over at or after when_ns */
 
-	if (tick < timers->tick)
-		tick = timers->tick;
-	if (tick >= timers->tick + TIMER_SLOTS)
-		tick = timers->tick + TIMER_SLOTS - 1;
-
+	if (__builtin_expect(tick - timers->tick >= TIMER_SLOTS, 0))
+		tick = tick < timers->tick ? timers->tick : timers->tick + TIMER_SLOTS - 1;
 	struct timer_slot *slot = &timers->slots[tick % TIMER_SLOTS];
-	if (slot->chunk == CHUNK_NONE || slot->fill == TIMER_CHUNK_SLOTS) {
-		uint32_t chunk = timers_take_chunk(timers);
-		timers->chunks[chunk].next = slot->chunk;
-		slot->chunk = chunk;
-		slot->fill = 0;
-	}
+	if (__builtin_expect(slot->fill == TIMER_CHUNK_SLOTS, 0))
+		timers_extend(timers, slot);
 	timers->chunks[slot->chunk].entries[slot->fill++] = entry;
 }
 

@@ -207,28 +207,30 @@ static uint64_t core_order(const struct core *core, const struct packet *packet)
 	return core->frames + (core->lanes > 1 ? packet->frame->number : 0);
 }
 
-/* The first packet of a flow: nothing but a SYN, as in a flood, is counted here at once. Else the flow. */
-static inline struct flow *core_begin(struct core *core, struct flow *flow, const struct packet *packet)
+/* True: it was the first packet of a flow and nothing but a SYN, as in a flood, and has been counted where the flow begins. */
+static inline bool core_open(struct core *core, const struct packet *packet)
 {
 	bool opens = (packet->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_SYN &&
 		     (packet->flags & (PACKET_SEGMENT | PACKET_ASKS)) == PACKET_SEGMENT;
+	struct flow *flow = opens && !core->ways ? flow_table_open(core->table, packet) : NULL;
 
-	if (!opens || core->ways)
-		return flow;
+	if (!flow)
+		return false;
 	if (core->tap)
 		anomaly_note_opening(core->tap, packet, core_order(core, packet));
 	tcp_open((struct tcp_flow *)flow, packet);
-	flow_update(flow, packet);
-	return NULL;
+	return true;
 }
 
 /* The flow is new, was silent, or a connection is opened, maybe again. NULL: the packet has been counted. */
 static __attribute__((noinline)) struct flow *core_flow_apart(struct core *core, struct flow *flow, const struct packet *packet)
 {
 	if (packet_is_syn(packet) || !flow_table_hit(flow, packet, core->timeout_ns)) {
+		if (core_open(core, packet))
+			return NULL;
 		struct flow *begun = flow_table_begin(core->table, packet);
 		if (begun)
-			return core_begin(core, begun, packet); /* no flow has ended, so what is left of TCP can wait */
+			return begun; /* no flow has ended, so what is left of TCP can wait */
 		core_finish_tcp(core);
 		flow = flow_table_get(core->table, packet);
 		if (packet->key.proto == TCP_PROTO && tcp_is_reuse((struct tcp_flow *)flow, packet))

@@ -228,24 +228,6 @@ static __attribute__((noinline)) void tcp_update_any(struct tcp_flow *tcp, const
 	tcp_segment(tcp, packet, length, tick, results);
 }
 
-void tcp_open(struct tcp_flow *tcp, const struct packet *packet)
-{
-	struct tcp_cold *cold = tcp_cold(tcp);
-	unsigned dir = packet->dir;
-	uint32_t tick = rtt_tick(packet->frame->ts_ns), seq_end = packet->tcp_seq + packet->payload_len + 1;
-
-	tcp->flow.tcp_flags[dir] = packet->tcp_flags;
-	cold->client = dir ? CLIENT_B_TO_A : CLIENT_A_TO_B;
-	tcp->state = TCP_STATE_SYN_SENT;
-	tcp->bits = (uint8_t)(TCPF_SEEN << dir);
-	cold->first_seq[dir] = packet->tcp_seq;
-	tcp->half[dir].next_seq = seq_end;
-	tcp->half[dir].advance_tick = tick;
-	tcp->seq_end[0] = seq_end;
-	tcp->sent_tick[0] = tick;
-	tcp->sample_used[dir] = 1;
-}
-
 void tcp_forget(struct tcp_flow *tcp)
 {
 	tcp->sample_used[0] = tcp->sample_used[1] = 0;
