@@ -233,6 +233,38 @@ static void ratio__ten_times_and_a_byte_less__alert_and_nothing(void **state)
 	}
 }
 
+/* SYNs of 75 sources to each of two services, sent twice: 300, but 150 to one. Then to one service. */
+static void syn_flood__two_services__each_counts_its_own(void **state)
+{
+	static const struct {
+		const char *name, *other_ip;
+		uint16_t other_port;
+		unsigned alerts;
+	} rows[] = {
+		{ "another port", VICTIM_IP, 80, 0 },
+		{ "another host", "10.0.0.2", 443, 0 },
+		{ "the same", VICTIM_IP, 443, 1 },
+	};
+
+	(void)state;
+	for (unsigned k = 0; k < ROWS(rows); k++) {
+		struct config config = anomaly_config();
+		struct alert_log log;
+		struct trace trace = { 0 };
+		for (unsigned i = 0; i < 300; i++) {
+			char ip[32];
+			struct host src = { numbered(ip, i / 2), 999 };
+			struct host one = { VICTIM_IP, 443 }, other = { rows[k].other_ip, rows[k].other_port };
+			add_tcp(&trace, T0 + i * MS, src, i % 4 < 2 ? one : other, SYN, 1, 0, 0);
+		}
+		alert_log_all(&log, &trace, &config);
+		if (log.of_kind[ALERT_SYN_FLOOD] != rows[k].alerts)
+			fail_msg("%s: %u alerts, not %u", rows[k].name, log.of_kind[ALERT_SYN_FLOOD], rows[k].alerts);
+		free(log.text);
+		trace_free(&trace);
+	}
+}
+
 /* --- what the engine is told ------------------------------------------------------------------------------------------- */
 
 static void engine_take(struct engine *engine, const struct anomaly_event *events, unsigned n)
@@ -361,6 +393,7 @@ int main(void)
 		cmocka_unit_test(cooldown__things_go_on__ten_more_behind_each),
 		cmocka_unit_test(cooldown__all_at_once__one_alert),
 		cmocka_unit_test(ratio__ten_times_and_a_byte_less__alert_and_nothing),
+		cmocka_unit_test(syn_flood__two_services__each_counts_its_own),
 		cmocka_unit_test(new_flow_surge__at_each_limit__alert_or_nothing),
 		cmocka_unit_test(brute_force__what_is_short__to_the_byte_and_the_nanosecond),
 	};
