@@ -18,7 +18,8 @@ static size_t tally_heads_bytes(uint32_t entries)
 uint64_t tally_bytes(const struct tally_options *options)
 {
 	return (uint64_t)options->keys / TALLY_WAYS * sizeof(struct tally_set) +
-	       (uint64_t)options->log * sizeof(struct tally_entry) + options->elements * tally_heads_bytes(options->log) +
+	       (uint64_t)options->keys * sizeof(struct tally_key) + (uint64_t)options->log * sizeof(struct tally_entry) +
+	       options->elements * tally_heads_bytes(options->log) +
 	       (uint64_t)options->sketches * (sketch_bytes(options->elements) + 2 * sizeof(uint32_t));
 }
 
@@ -33,11 +34,12 @@ int tally_create(const struct tally_options *options, struct tally **result)
 	tally->sketch_bytes = sketch_bytes(options->elements);
 	tally->sketches_left = options->sketches;
 	tally->sets = arena_map(options->keys / TALLY_WAYS * sizeof(*tally->sets));
+	tally->keys = arena_map(options->keys * sizeof(*tally->keys));
 	tally->log = arena_map(options->log * sizeof(*tally->log));
 	tally->sketches = arena_map(options->sketches * tally->sketch_bytes);
 	tally->sketches_free = calloc(options->sketches, sizeof(uint32_t));
 	tally->sketches_owner = calloc(options->sketches, sizeof(uint32_t));
-	bool whole = tally->sketches_owner && tally->sets && tally->log && tally->sketches && tally->sketches_free;
+	bool whole = tally->sketches_owner && tally->sets && tally->keys && tally->log && tally->sketches && tally->sketches_free;
 	for (unsigned k = 0; k < options->elements; k++) {
 		tally->element_heads[k] = arena_map(tally_heads_bytes(options->log));
 		whole = whole && tally->element_heads[k];
@@ -61,6 +63,7 @@ void tally_destroy(struct tally *tally)
 		arena_unmap(tally->element_heads[k], tally_heads_bytes(options->log));
 	arena_unmap(tally->sketches, options->sketches * tally->sketch_bytes);
 	arena_unmap(tally->log, options->log * sizeof(*tally->log));
+	arena_unmap(tally->keys, options->keys * sizeof(*tally->keys));
 	arena_unmap(tally->sets, options->keys / TALLY_WAYS * sizeof(*tally->sets));
 	free(tally->sketches_free);
 	free(tally->sketches_owner);
@@ -97,7 +100,7 @@ static void tally_sketch_free(struct tally *tally, struct tally_key *key)
 /* The smallest leaves first: what is free, then what is idle, then what has least in its window. */
 static uint64_t tally_weight(const struct tally *tally, const struct tally_set *set, unsigned way, uint64_t now_ns)
 {
-	const struct tally_key *key = &set->keys[way];
+	const struct tally_key *key = &tally_keys(tally, set)[way];
 
 	if (!set->hash[way])
 		return 0;
@@ -118,7 +121,7 @@ bool tally_set_is_busy_early(const struct tally *tally, const struct tally_set *
 
 /*
  * In the place of the set's weakest, of several the one that was silent longest. Where all four are at work, only one newcomer in
- * 16 gets in: it may be the weakest itself, and under a scan or a flood of forged sources nearly all are.
+ * 32 gets in: it may be the weakest itself, and under a scan or a flood of forged sources nearly all are.
  */
 static bool tally_key_make(struct tally *tally, struct tally_set *set, uint64_t hash, uint64_t now_ns, unsigned *way)
 {
@@ -143,7 +146,7 @@ static bool tally_key_make(struct tally *tally, struct tally_set *set, uint64_t 
 		if (!admits)
 			return false;
 	}
-	struct tally_key *key = &set->keys[victim];
+	struct tally_key *key = &tally_keys(tally, set)[victim];
 	if (key->head == KEY_SKETCH)
 		tally_sketch_free(tally, key);
 	if (set->hash[victim] == tally->resting)
@@ -160,12 +163,14 @@ static bool tally_key_make(struct tally *tally, struct tally_set *set, uint64_t 
 static inline __attribute__((always_inline)) void tally_prefetch_key(
 	const struct tally *tally, const struct tally_set *set, unsigned way, uint64_t hash, uint64_t evicted, uint64_t now_ns)
 {
+	const struct tally_key *keys = tally_keys(tally, set);
+
 	if (way < TALLY_WAYS) {
-		__builtin_prefetch(&set->keys[way], 1);
-		__builtin_prefetch((const char *)(&set->keys[way] + 1) - 1, 1);
+		__builtin_prefetch(&keys[way], 1);
+		__builtin_prefetch((const char *)(&keys[way] + 1) - 1, 1);
 	} else if (tally_admits(hash, evicted) || !tally_set_is_busy(tally, set, now_ns)) {
-		for (unsigned line = 1; line < sizeof(*set) / 64; line++)
-			__builtin_prefetch((const char *)set + 64 * line, 1);
+		for (unsigned line = 0; line < TALLY_WAYS * sizeof(*keys) / 64; line++)
+			__builtin_prefetch((const char *)keys + 64 * line, 1);
 	}
 }
 
@@ -281,7 +286,7 @@ __attribute__((noinline)) struct tally_key *tally_add_way(
 
 	if (way == TALLY_WAYS && !tally_key_make(tally, set, hash, now_ns, &way))
 		return NULL;
-	struct tally_key *key = &set->keys[way];
+	struct tally_key *key = &tally_keys(tally, set)[way];
 	uint32_t place = tally_place(tally, set, way);
 	if (key->head == KEY_SKETCH && tally_is_old(tally, set->last_ns[way], now_ns))
 		tally_sketch_free(tally, key);

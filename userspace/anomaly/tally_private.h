@@ -1,7 +1,8 @@
 /*
  * What a tally is made of, for the files of tally*.c.
  *
- *   set (256 B): | line 0: four hashes, four last times | four keys of 48 B |
+ *   set:  | four hashes, four last times |          one line
+ *   keys: | four of 48 B |                          three, of the set with the same number
  *
  * Whether a set has a key, and whether all four are at work, is seen in its first line: most items of a scan or a flood of forged
  * sources are newcomers that find no room, and those cost no more than that line.
@@ -19,9 +20,8 @@
 struct tally_set {
 	uint64_t hash[TALLY_WAYS]; /* 0: free */
 	uint64_t last_ns[TALLY_WAYS];
-	struct tally_key keys[TALLY_WAYS];
 };
-_Static_assert(sizeof(struct tally_set) == 256, "four lines");
+_Static_assert(sizeof(struct tally_set) == 64, "one line");
 
 struct tally_entry {
 	uint64_t ts_ns;
@@ -44,7 +44,8 @@ struct tally {
 	struct tally_loss loss;
 
 	struct tally_set *sets;
-	uint64_t resting; /* a key that is there and rests: under a flood, nearly all that come. 0: none is known */
+	struct tally_key *keys; /* four for each set */
+	uint64_t resting;       /* a key that is there and rests: under a flood, nearly all that come. 0: none is known */
 	uint64_t resting_until_ns;
 	bool crowded; /* the last newcomer came to a full set */
 
@@ -63,7 +64,13 @@ struct tally {
 /* A key's place: number of its set, and which of the four. */
 static inline struct tally_key *tally_key_at(const struct tally *tally, uint32_t place)
 {
-	return &tally->sets[place / TALLY_WAYS].keys[place % TALLY_WAYS];
+	return &tally->keys[place];
+}
+
+/* The four of the set. */
+static inline struct tally_key *tally_keys(const struct tally *tally, const struct tally_set *set)
+{
+	return &tally->keys[(size_t)(set - tally->sets) * TALLY_WAYS];
 }
 
 /* What lies in the future is from before time went backwards. */
