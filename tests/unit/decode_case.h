@@ -85,6 +85,8 @@ static inline struct packet case_decode(struct decoder *decoder, const struct de
 	if (broken)
 		fail_msg("cap_len %u wire_len %u: %s", frame->cap_len, frame->wire_len, broken);
 	assert_memory_equal(&packet, &general, offsetof(struct packet, unused));
+	if (packet.verdict == VERDICT_FLOW)
+		assert_int_equal(packet.tail, flow_key_tail(&packet.key) ^ (packet.key.tunnel ? FLOW_TAIL_TUNNEL : 0));
 	return packet;
 }
 

@@ -121,12 +121,16 @@ static void flow__when_hashes_are_the_same__then_found_by_the_key(void **context
 static void flow__when_hashes_are_the_same_and_one_member_differs__then_another_flow(void **context)
 {
 	(void)context;
-	for (unsigned v6 = 0; v6 < 2; v6++) {
+	for (unsigned kind = 0; kind < 8; kind++) {
+		bool v6 = kind & 1;
+		uint8_t proto = kind & 2 ? PROTO_TCP : PROTO_UDP;
 		for (unsigned byte = 0; byte < sizeof(struct flow_key); byte++) {
 			struct flow_key keys[2];
 			struct flow *flows[2];
 			struct table_rig rig;
-			keys[0] = keys[1] = v6 ? key_v6(PROTO_UDP, 1, 2, 3, 4) : key_v4(PROTO_UDP, 1, 2, 3, 4);
+			keys[0] = v6 ? key_v6(proto, 1, 2, 3, 4) : key_v4(proto, 1, 2, 3, 4);
+			keys[0].tunnel = kind & 4 ? 77 : 0;
+			keys[1] = keys[0];
 			/* The bytes that are in the key of an IPv4 flow only as zeros; and the version, which says how to read the rest. */
 			bool address = byte < offsetof(struct flow_key, a_port);
 			if ((!v6 && address && byte % 16 < FLOW_KEY_V4_OFFSET) || byte == offsetof(struct flow_key, ip_version))

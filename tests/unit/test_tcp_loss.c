@@ -210,6 +210,9 @@ static void loss__when_a_hole_is_filled__then_by_the_time_it_took(void **context
 		{ "SYN with another number closes the holes", { EST, A_IS_CLIENT, 1, 0, 2, 5000, 0 },
 		  { HANDSHAKE, { A, ACK, 1101, 5001, LEN, WIN, 30000 }, { A, SYN, 1299, 0, 0, WIN, 30010 },
 		    { A, ACK, 1300, 5001, LEN, WIN, 30020 }, { A, ACK, 1300, 5001, LEN, WIN, 31000 } } },
+		{ "SYN with another number, then bytes where a hole was", { EST, A_IS_CLIENT, 1, 0, 2, 5000, 0 },
+		  { HANDSHAKE, { A, ACK, 1001, 5001, LEN, WIN, 30000 }, { A, ACK, 1301, 5001, LEN, WIN, 30010 },
+		    { A, SYN, 900, 0, 0, WIN, 30020 }, { A, ACK, 901, 6001, 600, WIN, 30030 }, { A, ACK, 1151, 6001, LEN, WIN, 30040 } } },
 		{ "after port reuse", { TCP_STATE_SYN_SENT, A_IS_CLIENT, 0, 0, 0, 0, 1 },
 		  { HANDSHAKE, { A, ACK, 1101, 5001, LEN, WIN, 30000 }, { A, RST, 1201, 0, 0, 0, 30010 }, { A, SYN, 900, 0, 0, WIN, 31000 } } },
 	};

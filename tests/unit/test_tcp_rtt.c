@@ -1,6 +1,7 @@
 /* RTT from sequence and acknowledgement numbers: which ACK gives a sample, how long it is, and whose leg it measures. */
 #include "flow_builder.h"
 #include "rtt.h"
+#include "tcp_samples.h"
 
 #define EST    TCP_STATE_ESTABLISHED
 #define US(x)  TICKS_US(x)
@@ -108,6 +109,18 @@ static void samples__after_each_script__then_as_the_rules_say(void **context)
 		    { B, ACK, 5001, 1201, 0, WIN, 42000 } } },
 		{ "after a hole", { EST, A_IS_CLIENT, 0, 0, 3, 12000, 0 },
 		  { HANDSHAKE, { A, PSH, 1101, 5001, 100, WIN, 30000 }, { B, ACK, 5001, 1201, 0, WIN, 42000 } } },
+		{ "four in flight, one by one", { EST, A_IS_CLIENT, 0, 0, 6, 9000, 0 },
+		  { HANDSHAKE, { A, ACK, 1001, 5001, 1, WIN, 30001 }, { A, ACK, 1002, 5001, 1, WIN, 30002 },
+		    { A, ACK, 1003, 5001, 1, WIN, 30003 }, { A, ACK, 1004, 5001, 1, WIN, 30004 }, { B, ACK, 5001, 1002, 0, WIN, 36001 },
+		    { B, ACK, 5001, 1003, 0, WIN, 37002 }, { B, ACK, 5001, 1004, 0, WIN, 38003 }, { B, ACK, 5001, 1005, 0, WIN, 39004 } } },
+		{ "eight at once, and eight again", { EST, A_IS_CLIENT, 0, 0, 4, 9500, 0 },
+		  { HANDSHAKE, { A, ACK, 1001, 5001, 1, WIN, 30001 }, { A, ACK, 1002, 5001, 1, WIN, 30002 },
+		    { A, ACK, 1003, 5001, 1, WIN, 30003 }, { A, ACK, 1004, 5001, 1, WIN, 30004 }, { A, ACK, 1005, 5001, 1, WIN, 30005 },
+		    { A, ACK, 1006, 5001, 1, WIN, 30006 }, { A, ACK, 1007, 5001, 1, WIN, 30007 }, { A, ACK, 1008, 5001, 1, WIN, 30008 },
+		    { B, ACK, 5001, 1009, 0, WIN, 40000 }, { A, ACK, 1009, 5001, 1, WIN, 40001 }, { A, ACK, 1010, 5001, 1, WIN, 40002 },
+		    { A, ACK, 1011, 5001, 1, WIN, 40003 }, { A, ACK, 1012, 5001, 1, WIN, 40004 }, { A, ACK, 1013, 5001, 1, WIN, 40005 },
+		    { A, ACK, 1014, 5001, 1, WIN, 40006 }, { A, ACK, 1015, 5001, 1, WIN, 40007 }, { A, ACK, 1016, 5001, 1, WIN, 40008 },
+		    { B, ACK, 5001, 1017, 0, WIN, 49508 } } },
 		/* eight places for both directions */
 		{ "nine in flight: the ninth is not timed", { EST, A_IS_CLIENT, 0, 0, 2, 5000, 0 },
 		  { HANDSHAKE, { A, ACK, 1001, 5001, 1, WIN, 30001 }, { A, ACK, 1002, 5001, 1, WIN, 30002 },
@@ -310,6 +323,42 @@ static void legs__when_only_the_syn_ack_was_seen__then_attributed(void **context
 	}
 }
 
+/* All eight places compared with an ACK at once, against one by one; the numbers behind the first three are no end of a segment. */
+static void samples__when_compared_with_an_ack__then_a_bit_each(void **context)
+{
+	(void)context;
+	static const uint32_t values[] = { 0, 1, 2, 0x7ffffffe, 0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff };
+	struct tcp_flow *tcp = tcp_flow_used(0);
+	struct tcp_cold *cold = tcp_cold(tcp);
+	uint64_t random = 3;
+
+	for (unsigned round = 0; round < 20000; round++) {
+		uint32_t ends[TCP_SAMPLES], ack = values[random_below(&random, ROWS(values))];
+		unsigned covered, exact, want_covered = 0, want_exact = 0;
+		for (unsigned i = 0; i < TCP_SAMPLES; i++) {
+			struct tcp_sample sample = { values[random_below(&random, ROWS(values))],
+				values[random_below(&random, ROWS(values))] };
+			ends[i] = sample.seq_end;
+			if (i < TCP_SAMPLES_HOT) {
+				tcp->seq_end[i] = sample.seq_end;
+				tcp->sent_tick[i] = sample.sent_tick;
+			} else {
+				cold->spill[i - TCP_SAMPLES_HOT] = sample;
+			}
+			want_covered |= (unsigned)((int32_t)(ack - ends[i]) >= 0) << i;
+			want_exact |= (unsigned)(ack == ends[i]) << i;
+		}
+		tcp_samples_compare_all(tcp, ack, &covered, &exact);
+		assert_int_equal(covered, want_covered);
+		assert_int_equal(exact, want_exact);
+		tcp_samples_compare(tcp, ack, &covered, &exact);
+		assert_int_equal(covered & TCP_SAMPLES_HOT_BITS, want_covered & TCP_SAMPLES_HOT_BITS);
+		assert_int_equal(exact & TCP_SAMPLES_HOT_BITS, want_exact & TCP_SAMPLES_HOT_BITS);
+		for (unsigned i = 0; i < TCP_SAMPLES; i++)
+			assert_int_equal(tcp_sample(tcp, i).seq_end, ends[i]);
+	}
+}
+
 static void stat__when_samples_come__then_last_min_and_ewma_of_an_eighth(void **context)
 {
 	(void)context;
@@ -416,6 +465,7 @@ int main(void)
 		cmocka_unit_test(legs__when_the_client_is_known__then_by_the_side_that_acknowledged),
 		cmocka_unit_test(legs__when_the_client_is_unknown__then_no_leg),
 		cmocka_unit_test(legs__when_only_the_syn_ack_was_seen__then_attributed),
+		cmocka_unit_test(samples__when_compared_with_an_ack__then_a_bit_each),
 		cmocka_unit_test(stat__when_samples_come__then_last_min_and_ewma_of_an_eighth),
 		cmocka_unit_test(legs__when_there_are_many_samples__then_min_ewma_and_count_of_each),
 		cmocka_unit_test(works__when_given_together__then_the_same_as_one_by_one),
