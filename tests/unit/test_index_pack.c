@@ -11,32 +11,13 @@
 #include <cmocka.h>
 
 #include "index_db.h"
+#include "index_folder.h"
 #include "index_pack.h"
 #include "index_sst.h"
-#include "log.h"
 
 #define SMALL_MAX 64 /* packets that are put at once */
 
-static char folder[] = "/tmp/index-pack-XXXXXX";
-static char db_path[64], file_path[64];
 static uint64_t state;
-
-static int folder_make(void **context)
-{
-	(void)context;
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(db_path, sizeof(db_path), "%s/db", folder);
-	snprintf(file_path, sizeof(file_path), "%s/new", folder);
-	log_set_quiet(1);
-	return 0;
-}
-
-static int folder_remove(void **context)
-{
-	(void)context;
-	return rmdir(folder);
-}
 
 /* xorshift64: the same numbers each time. */
 static uint64_t number(void)

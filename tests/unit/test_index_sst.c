@@ -13,29 +13,9 @@
 #include <cmocka.h>
 
 #include "index_db.h"
+#include "index_folder.h"
 #include "index_snappy.h"
 #include "index_sst.h"
-#include "log.h"
-
-static char folder[] = "/tmp/index-sst-XXXXXX";
-static char db_path[64], file_path[64];
-
-static int folder_make(void **context)
-{
-	(void)context;
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(db_path, sizeof(db_path), "%s/db", folder);
-	snprintf(file_path, sizeof(file_path), "%s/new", folder);
-	log_set_quiet(1);
-	return 0;
-}
-
-static int folder_remove(void **context)
-{
-	(void)context;
-	return rmdir(folder);
-}
 
 #define PIECE_MAX 4096
 
