@@ -256,7 +256,7 @@ static void decode_round(const struct frame_store *store, struct results *result
  * What one more flow takes, all structures counted: its slab entry, its share of the buckets, its place in the timer wheel. The
  * measured bytes_per_flow is the mean over both kinds, and for few flows holds what is fixed (huge pages, the wheel).
  */
-static double flow_bytes_each(const struct frame_store *store, uint64_t entry_bytes)
+static double bytes_per_flow(const struct frame_store *store, uint64_t entry_bytes)
 {
 	struct flow_table_sizes sizes;
 
@@ -291,8 +291,8 @@ static void results_print(const struct bench_options *options, const struct fram
 	printf("\"decode_ns_per_packet\":%.1f,\"expire_ns_per_flow\":%.1f,\"flows_expired\":%llu,", series_median(&r->decode),
 		series_median(&r->core_expire), (unsigned long long)r->expired);
 	printf("\"bytes_per_tcp_flow\":%.0f,\"bytes_per_udp_flow\":%.0f,",
-		flow_bytes_each(store, sizeof(struct tcp_flow) + sizeof(struct tcp_cold)),
-		flow_bytes_each(store, sizeof(struct flow) + sizeof(struct flow_cold)));
+		bytes_per_flow(store, sizeof(struct tcp_flow) + sizeof(struct tcp_cold)),
+		bytes_per_flow(store, sizeof(struct flow) + sizeof(struct flow_cold)));
 	printf("\"tcp_flows\":%llu,\"rtt_samples\":%llu,\"flows_evicted\":%llu,\"setup_packets\":%llu,\"gap_ns\":%llu,\"rounds\":%"
 	       "u}\n",
 		(unsigned long long)store->tcp_flows, (unsigned long long)samples,

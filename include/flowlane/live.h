@@ -196,15 +196,15 @@ static inline struct flow_cold *other_cold(const struct flow *flow)
 	return flow_cold_of(flow, false);
 }
 
-/*
- * What one-way records need besides, by direction; only there if an output wants them. In an area of its own, by slot: line 0 is
- * touched by each packet, the others when a direction or a piece begins or ends.
- */
 enum way_mark {
 	WAY_BEGUN = 1 << 0, /* the piece at hand has a packet */
 	WAY_MAC = 1 << 1,   /* there are MAC addresses */
 };
 
+/*
+ * What one-way records need besides, by direction; only there if an output wants them. In an area of its own, by slot: line 0 is
+ * touched by each packet, the others when a direction or a piece begins or ends.
+ */
 struct flow_extra {
 	/* the piece at hand */
 	uint64_t first_ns[2];

@@ -80,7 +80,8 @@ static __attribute__((noinline)) uint64_t stamp_other(
 
 /* --- frames ------------------------------------------------------------------------------------------------------------ */
 
-static void frame_prefetch(const uint8_t *data)
+/* always_inline: see flow_prefetch(). */
+static inline __attribute__((always_inline)) void frame_prefetch(const uint8_t *data)
 {
 	/* When the kernel copies these are one line, the first of a pair (XSK_COPY_HEADROOM), and CPUs fetch pairs by themselves.
 	 * Asking for the second line, too, takes as long as all the rest of a frame of 64 bytes. */

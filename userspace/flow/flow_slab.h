@@ -44,15 +44,7 @@ static inline uint32_t slab_blocks(uint32_t flows, bool tcp)
 	return (flows + SLAB_AHEAD + per_block - 1) / per_block;
 }
 
-/* The slot behind this one. */
-static inline uint32_t slab_next(const struct slab *slab, uint32_t slot)
-{
-	uint32_t within = (slot - slab->first) % SLAB_BLOCK_LINES + slab->lines;
-
-	return slot + slab->lines + (within == slab->block_end ? SLAB_BLOCK_LINES - slab->block_end : 0);
-}
-
-/* The same for one of which the end of its block is known. */
+/* To the next slot. end: where the flows of its block end. */
 static inline void slab_step(const struct slab *slab, uint32_t *slot, uint32_t *end)
 {
 	*slot += slab->lines;
@@ -87,7 +79,7 @@ static inline uint8_t *slab_at(const struct slab *slab, uint32_t slot)
 	return slab->start + (size_t)(slot - slab->first) * SLAB_LINE;
 }
 
-/* What flow_init() writes. tcp: a constant where this is called. always_inline: see flow_prefetch(). */
+/* What flow_begin() writes. tcp: a constant where this is called. always_inline: see flow_prefetch(). */
 static inline __attribute__((always_inline)) void slab_prefetch(const struct slab *slab, uint32_t slot, const bool tcp)
 {
 	const uint8_t *flow = slab_at(slab, slot), *cold = (const uint8_t *)flow_cold_of(flow, tcp);

@@ -370,7 +370,9 @@ void flow_table_expire(struct flow_table *table, uint64_t now_ns)
 
 static void slab_drain(struct flow_table *table, struct slab *slab, uint64_t now_ns)
 {
-	for (uint32_t slot = slab->first; slot != slab->fresh; slot = slab_next(slab, slot)) {
+	uint32_t end = slab->first + slab->block_end;
+
+	for (uint32_t slot = slab->first; slot != slab->fresh; slab_step(slab, &slot, &end)) {
 		struct flow *flow = (struct flow *)slab_at(slab, slot);
 		if (!flow->key_tail)
 			continue;

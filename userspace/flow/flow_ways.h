@@ -93,10 +93,10 @@ static inline void flow_ways_add(const struct flow *flow, struct flow_extra *ext
 		extra->first_ns[dir] = ts_ns; /* captures are not always in order */
 }
 
-/* The flow begins: nothing is known of its directions. Accepts NULL. */
 /* Before packets that were not captured are added to the flow, the last of them at last_ns: the direction is as recent as that. */
 void flow_ways_cut_off(struct flow_ways *ways, const struct flow *flow, unsigned dir, uint64_t last_ns);
 
+/* The flow begins: nothing is known of its directions. Accepts NULL. */
 void flow_ways_reset(struct flow_ways *ways, const struct flow *flow);
 /* The flow ends, as its record says. */
 void flow_ways_end(struct flow_ways *ways, const struct flow *flow, const struct flow_record *record);
